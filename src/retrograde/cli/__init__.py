@@ -1,0 +1,88 @@
+"""The command line: one module a verb, found by its name.
+
+A verb's module has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(arguments) -> int``; its docstring is the
+description that ``--help`` prints. Modules are imported only when their verb is called, so that start-up stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from retrograde import __version__
+from retrograde.errors import EXIT_FAILED, EXIT_USAGE, RetrogradeError
+
+# In the order in which a newcomer meets them.
+VERBS: dict[str, str] = {
+    "doctor": "what this machine can do, and the line that fixes what it can't",
+    "demo": "the main job, on real programs, start to end",
+    "record": "record a program's run, lossless",
+    "trace": "show system calls live",
+    "read": "print a recording's events",
+    "stats": "count a recording's events by syscall, process, file or peer",
+    "top": "the same, live",
+    "fields": "list the fields of filters and formats",
+    "syscalls": "the syscall table, as a reference",
+    "decode": "put names to raw syscall numbers in other tools' logs",
+    "ls": "list recordings",
+    "info": "what a recording holds",
+    "rm": "remove recordings",
+    "pack": "make one file of a recording, to send it elsewhere",
+    "export": "write a recording as Parquet or JSON",
+}
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser; the arguments of ``verb`` alone are filled in (of every verb if it is None)."""
+    parser = argparse.ArgumentParser(
+        prog="retrograde",
+        description="A flight recorder and a time machine for Linux programs.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"retrograde {__version__}")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, text in VERBS.items():
+        wanted = verb is None or verb == name
+        module = importlib.import_module(f"retrograde.cli.{name}") if wanted else None
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=module.__doc__ if module else text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if module:
+            module.add_arguments(command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 usage, 3 cannot, 4 divergence."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    if verb is not None and verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean `retrograde {near[0]}`?" if near else "`retrograde --help` lists the verbs"
+        print(f"retrograde: there is no verb {verb!r}\n{hint}", file=sys.stderr)
+        return EXIT_USAGE
+    arguments = build_parser(verb).parse_args(words)
+    module = importlib.import_module(f"retrograde.cli.{arguments.verb}")
+    try:
+        return int(module.run(arguments))
+    except RetrogradeError as error:
+        print(f"retrograde {arguments.verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
