@@ -1,0 +1,46 @@
+// Where the block stream goes: the files of a recording's folder, or a pipe.
+#pragma once
+
+#include "base/unique_fd.h"
+#include "capture/options.h"
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+
+namespace retrograde {
+
+class StreamOutput {
+  public:
+    // Creates the folder (0700, must not exist or be empty) and its first file, or takes stdout. Throws Failure.
+    explicit StreamOutput(const Options &options);
+
+    // Appends whole blocks; throws Failure, naming the path, when the disk is full.
+    void write(std::span<const unsigned char> header, std::span<const unsigned char> payload);
+
+    // Flight recorder: whether a new file is due; open it, and drop the files that are older than asked for.
+    bool rotation_due(std::uint64_t now_ns) const;
+    void rotate(std::uint64_t now_ns);
+
+    // Marks the recording complete: info.json, and `incomplete` goes.
+    void complete(const std::string &end_json);
+
+    bool is_pipe() const { return folder_.empty(); }
+    const std::string &folder() const { return folder_; }
+    std::uint64_t bytes() const { return bytes_; }
+
+  private:
+    void open_file(std::uint64_t now_ns);
+    std::string file_name(std::uint64_t number) const;
+
+    struct Part {
+        std::uint64_t number, opened_ns, bytes;
+    };
+    std::string folder_;
+    UniqueFd file_;
+    std::deque<Part> parts_;
+    std::uint64_t last_bytes_, last_ns_, next_part_ = 0, bytes_ = 0;
+};
+
+} // namespace retrograde

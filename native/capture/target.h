@@ -1,0 +1,40 @@
+// The command that a capture starts: held before its execve until the capture is ready, run as the asked user.
+#pragma once
+
+#include "base/unique_fd.h"
+
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace retrograde {
+
+class Target {
+  public:
+    // Forks; the child changes user, then waits. Throws Failure where the command does not exist or can't be executed.
+    Target(const std::vector<std::string> &command, const std::string &user);
+    ~Target(); // a child that was never released is killed
+
+    pid_t pid() const { return pid_; }
+
+    // Lets the child execve. Its next system call after this, and the first of its own, is that execve.
+    void release();
+
+    // Takes the wait status that somebody's waitpid(-1) got for the child.
+    void ended(int wait_status) { wait_status_ = wait_status; }
+
+    // The wait status, once it has ended (reaps it where nobody has).
+    std::optional<int> poll_ended();
+
+    // Why the execve in the child failed (an errno), or 0. Valid once the child has ended.
+    int exec_error() const;
+
+  private:
+    pid_t pid_ = -1;
+    UniqueFd release_pipe_, error_pipe_;
+    std::optional<int> wait_status_;
+    bool released_ = false;
+};
+
+} // namespace retrograde
