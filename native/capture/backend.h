@@ -1,6 +1,7 @@
 // A way to see system calls: eBPF or ptrace. Both hand the same events to the same writer.
 #pragma once
 
+#include "base/clock.h"
 #include "capture/event_writer.h"
 #include "capture/options.h"
 #include "capture/target.h"
@@ -32,8 +33,5 @@ class Backend {
 // Throws Failure(exit_cannot) with everything that is missing where this machine or user can't.
 std::unique_ptr<Backend> make_ebpf_backend(const Options &options, EventWriter &writer);
 std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter &writer);
-
-// CLOCK_BOOTTIME, ns.
-std::uint64_t now_ns();
 
 } // namespace retrograde

@@ -6,9 +6,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
+
+struct ZSTD_CCtx_s;
 
 namespace retrograde {
 
@@ -53,15 +56,21 @@ class EventWriter {
 
   private:
     struct Columns;
+    struct ZstdDeleter {
+        void operator()(ZSTD_CCtx_s *context) const;
+    };
+    void add_rows(const rg_event &header, std::span<const SegmentView> segments, unsigned kind, bool more);
     void add_row(const rg_event &header, unsigned kind, unsigned flags, std::size_t segment_count);
     void add_segment(const rg_segment &header, const unsigned char *bytes);
     void flush_if_full();
     void write_block(unsigned type, std::span<const unsigned char> raw, std::uint64_t first_seq, std::uint32_t count,
                      std::uint64_t time_min, std::uint64_t time_max);
 
+    void write_text(unsigned type, const std::string &text);
+
     StreamOutput &output_;
-    Columns *columns_;
-    void *zstd_;
+    std::unique_ptr<Columns> columns_;
+    std::unique_ptr<ZSTD_CCtx_s, ZstdDeleter> zstd_;
     std::vector<unsigned char> payload_, stored_;
     std::uint64_t next_seq_ = 0, block_index_ = 0, lost_ = 0, raw_bytes_ = 0, stored_bytes_ = 0;
     std::uint64_t oldest_buffered_ns_ = 0;

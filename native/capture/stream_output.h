@@ -20,8 +20,8 @@ class StreamOutput {
     void write(std::span<const unsigned char> header, std::span<const unsigned char> payload);
 
     // Flight recorder: whether a new file is due; open it, and drop the files that are older than asked for.
-    bool rotation_due(std::uint64_t now_ns) const;
-    void rotate(std::uint64_t now_ns);
+    bool rotation_due(std::uint64_t now) const;
+    void rotate(std::uint64_t now);
 
     // Marks the recording complete: info.json, and `incomplete` goes.
     void complete(const std::string &end_json);
@@ -31,7 +31,7 @@ class StreamOutput {
     std::uint64_t bytes() const { return bytes_; }
 
   private:
-    void open_file(std::uint64_t now_ns);
+    void open_file(std::uint64_t now);
     std::string file_name(std::uint64_t number) const;
 
     struct Part {

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What retrograde-capture tells the programs before it loads them, and the maps' values that both sides know. */
+#ifndef RETROGRADE_CONFIG_H
+#define RETROGRADE_CONFIG_H
+
+#include "wire.h"
+
+#define RG_COMM_LENGTH 16
+
+struct rg_config {
+	__u32 snaplen;       /* payload bytes of one argument */
+	__u32 inline_limit;  /* bytes of memory of one event that go through the ring; more is the tracer's */
+	__u32 own_pid;       /* never captured: the capture and, where it reads a pipe, who reads it */
+	__u32 reader_pid;
+	__u64 wake_mark;     /* ring fill, bytes, at which the consumer is woken */
+	__u64 hold_mark;     /* replay grade: at which a thread is held; 0: threads are never held */
+	__s32 execve_nr;     /* the call that starts the recording of a started command */
+	__u8 filter_syscalls;
+	__u8 adopt_all;      /* threads that nobody told us of are captured: all, or those of the wanted maps */
+	__u8 adopt_tgids;
+	__u8 adopt_comms;
+	__u8 adopt_cgroups;
+};
+
+/* What is known of a captured thread between the start of a call and its end. */
+struct rg_thread {
+	__u64 enter;
+	__u64 args[6];
+	__u64 deref; /* what the plan's deref argument pointed to at enter */
+	__s32 nr;
+	__u8 in_call;
+	__u8 awaits_execve; /* a started command before its first execve: not recorded yet */
+	__u8 compat;
+};
+
+/* A held thread: it is stopped by SIGSTOP on its way out of a call, and the tracer finds here why. */
+enum rg_hold_reason {
+	RG_HOLD_FULL = 1,  /* until the ring has drained */
+	RG_HOLD_EVENT = 2, /* its event is `event`, to be written by the tracer with all its memory */
+};
+
+struct rg_hold {
+	__u32 reason;
+	__u32 reserved;
+	__u64 deref;
+	struct rg_event event;
+};
+
+#endif

@@ -1,0 +1,147 @@
+#include "capture/target.h"
+
+#include "base/failure.h"
+
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace retrograde {
+
+namespace {
+
+// The path that execvp would find; found here so that the child makes one execve alone.
+std::string find_program(const std::string &name) {
+    struct stat status;
+    auto usable = [&](const std::string &path) {
+        return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
+    };
+    if (name.find('/') != std::string::npos) {
+        if (::stat(name.c_str(), &status) != 0)
+            throw system_failure("cannot run " + name, errno, exit_usage);
+        if (!usable(name))
+            throw Failure("cannot run " + name + ": it is no executable file", exit_usage);
+        return name;
+    }
+    const char *path = std::getenv("PATH");
+    std::string folders = path ? path : "/usr/local/bin:/usr/bin:/bin";
+    for (std::size_t start = 0; start <= folders.size();) {
+        std::size_t end = std::min(folders.find(':', start), folders.size());
+        std::string folder = folders.substr(start, end - start);
+        std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+        if (usable(candidate))
+            return candidate;
+        start = end + 1;
+    }
+    throw Failure("cannot run " + name + ": there is no such command in PATH=" + folders, exit_usage);
+}
+
+struct Identity {
+    std::string name, home, shell;
+    uid_t uid;
+    gid_t gid;
+};
+
+std::optional<Identity> find_user(const std::string &user) {
+    if (user.empty())
+        return std::nullopt;
+    char *end = nullptr;
+    unsigned long number = std::strtoul(user.c_str(), &end, 10);
+    const passwd *entry = *end ? ::getpwnam(user.c_str()) : ::getpwuid(static_cast<uid_t>(number));
+    if (!entry)
+        throw Failure("there is no user '" + user + "' here (--user takes a name or a number of /etc/passwd)",
+                      exit_usage);
+    return Identity{entry->pw_name, entry->pw_dir, entry->pw_shell, entry->pw_uid, entry->pw_gid};
+}
+
+// In the child. Returns an errno, or 0.
+int become(const Identity &user) {
+    if (::geteuid() == user.uid && ::getegid() == user.gid)
+        return 0;
+    if (::initgroups(user.name.c_str(), user.gid) != 0 || ::setgid(user.gid) != 0 || ::setuid(user.uid) != 0)
+        return errno;
+    ::setenv("HOME", user.home.c_str(), 1);
+    ::setenv("USER", user.name.c_str(), 1);
+    ::setenv("LOGNAME", user.name.c_str(), 1);
+    ::setenv("SHELL", user.shell.c_str(), 1);
+    return 0;
+}
+
+} // namespace
+
+Target::Target(const std::vector<std::string> &command, const std::string &user) {
+    const std::string program = find_program(command.at(0));
+    const std::optional<Identity> identity = find_user(user);
+    int release[2], error[2];
+    if (::pipe2(release, O_CLOEXEC) != 0 || ::pipe2(error, O_CLOEXEC | O_NONBLOCK) != 0)
+        throw system_failure("cannot make a pipe");
+    std::vector<char *> arguments;
+    for (const std::string &word : command)
+        arguments.push_back(const_cast<char *>(word.c_str()));
+    arguments.push_back(nullptr);
+    std::vector<char *> through_shell{const_cast<char *>("/bin/sh"), const_cast<char *>(program.c_str())};
+    through_shell.insert(through_shell.end(), arguments.begin() + 1, arguments.end());
+
+    pid_ = ::fork();
+    if (pid_ < 0)
+        throw system_failure("cannot fork");
+    if (pid_ == 0) {
+        int failure = identity ? become(*identity) : 0;
+        char go = 0;
+        // Nothing comes, should the capture die before it is ready.
+        ::close(release[1]);
+        while (::read(release[0], &go, 1) < 0 && errno == EINTR) {
+        }
+        if (go != 'g')
+            ::_exit(127);
+        if (failure == 0) {
+            ::execve(program.c_str(), arguments.data(), environ);
+            failure = errno;
+            if (failure == ENOEXEC) { // a script without #!, which execvp too gives to the shell
+                ::execve("/bin/sh", through_shell.data(), environ);
+                failure = errno;
+            }
+        }
+        ssize_t ignored = ::write(error[1], &failure, sizeof failure);
+        ::_exit(ignored < 0 ? 126 : 127);
+    }
+    ::close(release[0]);
+    ::close(error[1]);
+    release_pipe_.reset(release[1]);
+    error_pipe_.reset(error[0]);
+}
+
+Target::~Target() {
+    if (!released_ && pid_ > 0) {
+        release_pipe_.reset();
+        if (!wait_status_)
+            ::waitpid(pid_, nullptr, 0);
+    }
+}
+
+void Target::release() {
+    released_ = true;
+    if (::write(release_pipe_.get(), "g", 1) != 1)
+        throw system_failure("cannot release the command");
+    release_pipe_.reset();
+}
+
+std::optional<int> Target::poll_ended() {
+    int status = 0;
+    if (!wait_status_ && ::waitpid(pid_, &status, WNOHANG) == pid_ && (WIFEXITED(status) || WIFSIGNALED(status)))
+        wait_status_ = status;
+    return wait_status_;
+}
+
+int Target::exec_error() const {
+    int failure = 0;
+    return ::read(error_pipe_.get(), &failure, sizeof failure) == sizeof failure ? failure : 0;
+}
+
+} // namespace retrograde

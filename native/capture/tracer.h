@@ -1,0 +1,43 @@
+// The ptrace attachment of a replay-grade eBPF capture: it does not stop at system calls. It sees the rare things: new
+// threads, signals, and the SIGSTOP by which an eBPF program holds a thread whose event it could not complete.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <sys/types.h>
+
+namespace retrograde {
+
+class Tracer {
+  public:
+    // Called for a thread that stopped with SIGSTOP. Returns whether the stop is a hold: then the thread stays stopped
+    // until resume(), and the signal is dropped. Otherwise the signal is somebody else's and is delivered.
+    using HoldHandler = std::function<bool(pid_t tid)>;
+    // Called when a thread has ended, with its wait status.
+    using EndHandler = std::function<void(pid_t tid, int wait_status)>;
+
+    Tracer(HoldHandler on_hold, EndHandler on_end);
+
+    // Attaches to a process with one thread, and to all that will descend from it. Throws Failure.
+    void attach(pid_t pid);
+
+    // Handles all stops that have been reported; returns whether there were any. Never waits.
+    bool handle_stops();
+
+    // Lets a held thread go on.
+    void resume(pid_t tid);
+
+    // Detaches from every thread; held ones go on.
+    void detach();
+
+    bool attached() const { return !tracees_.empty(); }
+
+  private:
+    void handle_stop(pid_t tid, int status);
+
+    HoldHandler on_hold_;
+    EndHandler on_end_;
+    std::set<pid_t> tracees_;
+};
+
+} // namespace retrograde

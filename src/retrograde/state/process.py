@@ -1,0 +1,97 @@
+"""Processes and their threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from retrograde.state.context import Context
+from retrograde.state.descriptor import DescriptorTable
+
+
+class ThreadLabels(dict[int, str]):
+    """Printed forms of a process's threads by tid, `curl (17497)`, made when first asked for."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def __missing__(self, tid: int) -> str:
+        text = self[tid] = f"{self._process.thread_name(tid)} ({tid})"
+        return text
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """A process, from its fork to its exit. A reused pid is a new object.
+
+    Attributes:
+        pid, ppid: numbers as the capture saw them; ppid 0 where it is not known.
+        context: what holds for the whole recording.
+        parent: the parent, where it is known.
+        name: the main thread's comm, at most 15 characters; empty where it is not known.
+        exe: the first argument (argv[0]); exepath: the absolute path of the program.
+        args: the arguments behind the first.
+        cwd: the current directory, None where it is not known.
+        environ: the environment as `NAME=value`, None where it is not known.
+        uid, gid, loginuid, sid, tty, vpid: None where they are not known. tty is the device's number, 0 for none.
+        cgroup: the cgroup's path; container_id, container_name: of the container, as far as the path names it.
+        start: ns of CLOCK_BOOTTIME, None where it is not known.
+        threads: the names of its threads by tid, and vtids their numbers in their own pid namespace.
+        descriptors: the table of file descriptors.
+    """
+
+    pid: int
+    ppid: int
+    context: Context
+    parent: Process | None = None
+    name: str = ""
+    exe: str = ""
+    exepath: str = ""
+    args: list[str] = field(default_factory=list)
+    cwd: str | None = None
+    environ: list[str] | None = None
+    uid: int | None = None
+    gid: int | None = None
+    loginuid: int | None = None
+    sid: int | None = None
+    tty: int | None = None
+    vpid: int | None = None
+    cgroup: str | None = None
+    container_id: str | None = None
+    container_name: str | None = None
+    start: int | None = None
+    threads: dict[int, str] = field(default_factory=dict)
+    vtids: dict[int, int] = field(default_factory=dict)
+    descriptors: DescriptorTable = field(default_factory=DescriptorTable)
+    labels: ThreadLabels = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.labels = ThreadLabels(self)
+
+    @property
+    def cmdline(self) -> str:
+        """The command line, joined by blanks."""
+        return " ".join([self.exe, *self.args]) if self.exe or self.args else self.name
+
+    def thread_name(self, tid: int) -> str:
+        """Return the comm of one of the process's threads (the main thread's where it has none of its own)."""
+        return self.threads.get(tid) or self.name
+
+    def rename(self, tid: int, name: str) -> None:
+        """Set a thread's comm; the main thread's is the process's name."""
+        self.threads[tid] = name
+        if tid == self.pid:
+            self.name = name
+            self.labels.clear()
+        else:
+            self.labels.pop(tid, None)
+
+    def ancestors(self) -> Iterator[Process]:
+        """Yield parent, grandparent and so on, as far as they are known."""
+        seen = {id(self)}
+        process = self.parent
+        while process is not None and id(process) not in seen:  # a damaged recording may hold a circle
+            seen.add(id(process))
+            yield process
+            process = process.parent
