@@ -1,0 +1,55 @@
+# `make demo` and `make test` are all that a fresh Debian 12 machine needs; each installs what is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+STAMPS := $(BUILD)/stamps
+
+NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc' 2>/dev/null)
+
+.PHONY: help demo build test test-unit lint format wheel capture-arm64 test-arm64 test-kernels bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+demo: build ## record a real program's run and look at it
+	$(BIN)/retrograde demo
+
+build: $(STAMPS)/installed ## make .venv/bin/retrograde
+
+$(STAMPS)/packages-%: tools/install-packages
+	tools/install-packages $*
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/venv: pyproject.toml $(STAMPS)/packages-build
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "scikit-build-core>=1.0,<2"
+	@touch $@
+
+$(STAMPS)/installed: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev,frames]'
+	@touch $@
+
+test: build $(STAMPS)/packages-test ## all tests, but those that boot kernels
+	$(BIN)/python -m pytest
+
+test-unit: build ## the tests that need no privileges
+	$(BIN)/python -m pytest tests/unit
+
+lint: build $(STAMPS)/packages-test ## ruff, mypy, clang-format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	git ls-files '*.cpp' '*.h' '*.c' | grep -v '^tests/golden' | xargs clang-format-14 --dry-run --Werror
+
+format: build $(STAMPS)/packages-test ## put the sources in form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	git ls-files '*.cpp' '*.h' '*.c' | xargs clang-format-14 -i
+
+wheel: $(STAMPS)/venv ## dist/*.whl, which installs where there is no compiler
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+
+clean: ## remove what was built
+	rm -rf $(BUILD) dist

@@ -1,0 +1,215 @@
+"""Debian's kernels under qemu: boot one with a few files, run a script in it, bring files out.
+
+The root is an initramfs made of Debian's static busybox and the files given, so that nothing but the kernel differs
+from one machine to the next. What the script leaves in /out comes back through a second serial port as a tar stream.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(__file__).resolve().parents[2] / "build" / "vm"
+
+_INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin:/usr/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+mount -t tmpfs tmp /tmp
+mkdir -p /out
+hostname vm
+cd /root
+ip link set lo up 2>/dev/null
+echo 1 > /proc/sys/kernel/printk
+sh /root/script > /out/stdout 2> /out/stderr < /dev/null
+echo $? > /out/exit-status
+stty -F @PORT@ raw -echo 2>/dev/null
+tar -C /out -cf - . > @PORT@
+sync
+poweroff -f
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A kind of virtual machine.
+
+    Attributes:
+        arch: Debian's name of the architecture.
+        kernel: the package whose dependency (or which itself) is the kernel.
+        release: a pattern that the kernel's release matches.
+    """
+
+    arch: str
+    kernel: str
+    release: str
+
+    @property
+    def emulator(self) -> list[str]:
+        """The emulator, without kernel and initramfs."""
+        if self.arch == "arm64":
+            return ["qemu-system-aarch64", "-M", "virt", "-cpu", "max,pauth-impdef=on"]
+        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "max"]
+
+    @property
+    def console(self) -> str:
+        """The kernel's console."""
+        return "ttyAMA0" if self.arch == "arm64" else "ttyS0"
+
+    @property
+    def port(self) -> str:
+        """The serial port of the tar stream."""
+        return "/dev/ttyS0" if self.arch == "arm64" else "/dev/ttyS1"
+
+
+ARM64 = Machine("arm64", "linux-image-cloud-arm64", r"6\.1\.")
+X86_KERNELS = (
+    Machine("amd64", "linux-image-cloud-amd64", r"6\.1\."),
+    Machine("amd64", "linux-image-6.12-cloud-amd64", r"6\.12\."),
+)
+
+
+class VmError(Exception):
+    """A virtual machine could not be made or did not come to its end."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script left: its exit status, what it printed, and the files of its /out."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+    folder: Path
+
+
+def _run(*words: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise VmError(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _download(package: str, folder: Path) -> None:
+    """Unpack a Debian package's files into ``folder``."""
+    folder.mkdir(parents=True)
+    _run("apt-get", "download", "-q", package, cwd=folder)
+    for deb in folder.glob("*.deb"):
+        _run("dpkg", "-x", str(deb), str(folder))
+        deb.unlink()
+
+
+def _fetched(package: str, arch: str) -> Path:
+    folder = CACHE / f"{package}_{arch}"
+    if not folder.exists():
+        partial = folder.with_name(folder.name + ".part")
+        shutil.rmtree(partial, ignore_errors=True)
+        _download(f"{package}:{arch}", partial)
+        partial.rename(folder)
+    return folder
+
+
+def _kernel(machine: Machine) -> Path:
+    depends = _run("apt-cache", "depends", f"{machine.kernel}:{machine.arch}")
+    match = re.search(r"Depends: (linux-image-[^\s:]+)", depends)
+    folder = _fetched(match[1] if match else machine.kernel, machine.arch)
+    return next((folder / "boot").glob("vmlinuz-*"))
+
+
+def prepare() -> None:
+    """Let apt know of both architectures' packages, if it does not yet.
+
+    Raises:
+        VmError: apt could not.
+    """
+    if "arm64" not in _run("dpkg", "--print-foreign-architectures").split():
+        _run("dpkg", "--add-architecture", "arm64")
+        _run("apt-get", "update", "-q")
+
+
+def _initramfs(machine: Machine, files: dict[str, Path], script: str) -> bytes:
+    """Return a cpio archive (newc) with busybox, ``files`` by their absolute path inside, and the script."""
+    busybox = _fetched("busybox-static", machine.arch) / "bin" / "busybox"
+    entries: list[tuple[str, int, bytes]] = []
+    for folder in ("bin", "dev", "out", "proc", "root", "sys", "tmp", "usr", "usr/bin", "etc", "home", "home/user"):
+        entries.append((folder, 0o040755, b""))
+    entries += [
+        ("bin/busybox", 0o100755, busybox.read_bytes()),
+        ("init", 0o100755, _INIT.replace("@PORT@", machine.port).encode()),
+        ("root/script", 0o100755, script.encode()),
+        ("etc/passwd", 0o100644, b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n"),
+        ("etc/group", 0o100644, b"root:x:0:\nuser:x:1000:\n"),
+    ]
+    entries += [(name.lstrip("/"), 0o100755, path.read_bytes()) for name, path in files.items()]
+    out = io.BytesIO()
+    for inode, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], start=1):
+        path = name.encode() + b"\0"
+        numbers = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path), 0)
+        out.write(b"070701" + b"".join(b"%08X" % number for number in numbers) + path)
+        out.write(b"\0" * (-out.tell() % 4))
+        out.write(data)
+        out.write(b"\0" * (-out.tell() % 4))
+    return out.getvalue()
+
+
+def run(machine: Machine, files: dict[str, Path], script: str, folder: Path, *, timeout: float = 300) -> Result:
+    """Boot the machine, run the script as root in /root, and return what it left in /out.
+
+    Args:
+        machine: which kernel.
+        files: what to put where (absolute paths inside), executable.
+        script: a shell script (busybox sh).
+        folder: where on this machine to put what comes out; must exist.
+        timeout: s, for boot and script together.
+
+    Raises:
+        VmError: the kernel did not get to the script's end in time; it holds the end of the console's output.
+    """
+    (folder / "initramfs").write_bytes(_initramfs(machine, files, script))
+    stream = folder / "out.tar"
+    serial = (
+        ["-chardev", f"file,id=out,path={stream}", "-device", "pci-serial,chardev=out"]
+        if machine.arch == "arm64"
+        else ["-serial", f"file:{stream}"]
+    )
+    console = folder / "console.txt"
+    words = [
+        *machine.emulator,
+        *("-m", "1024", "-smp", "2", "-nographic", "-no-reboot", "-nic", "none", "-monitor", "none"),
+        *("-kernel", str(_kernel(machine)), "-initrd", str(folder / "initramfs")),
+        *("-append", f"console={machine.console} quiet panic=-1"),
+        *("-serial", f"file:{console}", *serial),
+    ]
+    try:
+        subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True, text=True)
+    except subprocess.TimeoutExpired:
+        tail = console.read_text(errors="replace")[-2000:] if console.exists() else ""
+        raise VmError(f"{machine.kernel} did not end in {timeout} s; its console: {tail}") from None
+    except subprocess.CalledProcessError as error:
+        raise VmError(f"{words[0]}: {error.stderr.strip()}") from None
+    out = folder / "out"
+    try:
+        with tarfile.open(stream) as archive:
+            archive.extractall(out, filter="data")
+        status = int((out / "exit-status").read_text())
+    except (OSError, tarfile.TarError, ValueError) as error:
+        raise VmError(f"{machine.kernel}: nothing came out ({error}): {console.read_text()[-2000:]}") from None
+    text = {name: (out / name).read_text(errors="replace") for name in ("stdout", "stderr")}
+    return Result(status, text["stdout"], text["stderr"], out)
+
+
+def missing() -> str | None:
+    """Return why no virtual machine can be run here, or None."""
+    if os.geteuid() != 0:
+        return "fetching Debian's kernels for another architecture needs root"
+    absent = [name for name in ("qemu-system-aarch64", "qemu-system-x86_64") if shutil.which(name) is None]
+    return f"not installed: {', '.join(absent)}" if absent else None
