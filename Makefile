@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BUILD := build
 STAMPS := $(BUILD)/stamps
 
-NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc' 2>/dev/null)
+NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 
 .PHONY: help demo build test test-unit lint format wheel capture-arm64 test-arm64 test-kernels bench clean
 
@@ -47,6 +47,25 @@ format: build $(STAMPS)/packages-test ## put the sources in form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	git ls-files '*.cpp' '*.h' '*.c' | xargs clang-format-14 -i
+
+capture-arm64: $(BUILD)/arm64/retrograde-capture ## the static capture program for arm64
+
+$(BUILD)/arm64/retrograde-capture: CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/packages-build $(STAMPS)/packages-arm64
+	tools/arm64-libraries $(BUILD)/arm64-sysroot
+	cmake -G Ninja -S . -B $(BUILD)/arm64 -DCMAKE_BUILD_TYPE=Release \
+	    -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/cmake/aarch64-linux-gnu.cmake \
+	    -DRETROGRADE_SYSROOT=$(CURDIR)/$(BUILD)/arm64-sysroot
+	cmake --build $(BUILD)/arm64 --target retrograde-capture
+	@touch $@
+
+test-arm64: build capture-arm64 $(STAMPS)/packages-kernels ## record on Debian's arm64 kernel under qemu
+	$(BIN)/python -m pytest tests/vm -k arm64
+
+test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels under qemu
+	$(BIN)/python -m pytest tests/vm -k amd64
+
+bench: build $(STAMPS)/packages-bench ## what recording costs: docs/experiments/overhead.md
+	$(BIN)/python -m bench.overhead
 
 wheel: $(STAMPS)/venv ## dist/*.whl, which installs where there is no compiler
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .

@@ -46,12 +46,17 @@ class Machine:
     Attributes:
         arch: Debian's name of the architecture.
         kernel: the package whose dependency (or which itself) is the kernel.
-        release: a pattern that the kernel's release matches.
+        release: how the kernel's release begins.
+        suite: the Debian release that has the package, where it is not this machine's.
     """
 
     arch: str
     kernel: str
     release: str
+    suite: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.arch}-{self.release.rstrip('.')}"
 
     @property
     def emulator(self) -> list[str]:
@@ -71,10 +76,11 @@ class Machine:
         return "/dev/ttyS0" if self.arch == "arm64" else "/dev/ttyS1"
 
 
-ARM64 = Machine("arm64", "linux-image-cloud-arm64", r"6\.1\.")
+ARM64 = Machine("arm64", "linux-image-cloud-arm64", "6.1.")
 X86_KERNELS = (
-    Machine("amd64", "linux-image-cloud-amd64", r"6\.1\."),
-    Machine("amd64", "linux-image-6.12-cloud-amd64", r"6\.12\."),
+    Machine("amd64", "linux-image-cloud-amd64", "6.1."),
+    Machine("amd64", "linux-image-6.12-cloud-amd64", "6.12."),
+    Machine("amd64", "linux-image-cloud-amd64", "5.10.", suite="bullseye"),
 )
 
 
@@ -99,29 +105,46 @@ def _run(*words: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def _download(package: str, folder: Path) -> None:
+def _download(package: str, folder: Path, options: list[str]) -> None:
     """Unpack a Debian package's files into ``folder``."""
     folder.mkdir(parents=True)
-    _run("apt-get", "download", "-q", package, cwd=folder)
+    _run("apt-get", *options, "download", "-q", package, cwd=folder)
     for deb in folder.glob("*.deb"):
         _run("dpkg", "-x", str(deb), str(folder))
         deb.unlink()
 
 
-def _fetched(package: str, arch: str) -> Path:
+def _fetched(package: str, arch: str, options: list[str] | None = None) -> Path:
     folder = CACHE / f"{package}_{arch}"
     if not folder.exists():
         partial = folder.with_name(folder.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)
-        _download(f"{package}:{arch}", partial)
+        _download(f"{package}:{arch}", partial, options or [])
         partial.rename(folder)
     return folder
 
 
+def _suite_options(suite: str) -> list[str]:
+    """Return the options with which apt knows another Debian release alone; its lists lie in the cache folder."""
+    folder = CACHE / f"apt-{suite}"
+    options = [
+        *("-o", f"Dir::Etc::SourceList={folder / 'sources.list'}", "-o", "Dir::Etc::SourceParts=-"),
+        *("-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder}"),
+    ]
+    if not (folder / "sources.list").exists():
+        for name in ("archives/partial", "lists/partial"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        archive = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()[0]
+        (folder / "sources.list").write_text(f"deb {archive} {suite} main\n")
+        _run("apt-get", *options, "update", "-q")
+    return options
+
+
 def _kernel(machine: Machine) -> Path:
-    depends = _run("apt-cache", "depends", f"{machine.kernel}:{machine.arch}")
+    options = _suite_options(machine.suite) if machine.suite else []
+    depends = _run("apt-cache", *options, "depends", f"{machine.kernel}:{machine.arch}")
     match = re.search(r"Depends: (linux-image-[^\s:]+)", depends)
-    folder = _fetched(match[1] if match else machine.kernel, machine.arch)
+    folder = _fetched(match[1] if match else machine.kernel, machine.arch, options)
     return next((folder / "boot").glob("vmlinuz-*"))
 
 

@@ -1,0 +1,71 @@
+"""The capture on other kernels than this machine's, arm64 among them: Debian's, under qemu.
+
+`make test-arm64` and `make test-kernels` run this.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.support import sample, vm
+
+from retrograde.record.program import find_capture_program
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "tests" / "programs"
+CROSS_BUILT = ROOT / "build" / "arm64" / "retrograde-capture"
+
+COMPILERS = {"arm64": "aarch64-linux-gnu-gcc", "amd64": "gcc"}
+ARCHITECTURES = {"arm64": "arm64", "amd64": "x86_64"}
+SCRIPT = """
+uname -r > /out/release
+for backend in ebpf ptrace; do
+    /capture --grade replay --backend $backend --output /out/$backend -- /sample /tmp/file || echo "$backend: $?"
+done
+/capture --grade observe --backend ebpf --output /out/all --all --duration 1s
+# an unprivileged user gets ptrace, and a line that says so
+chmod 777 /tmp
+su user -c '/capture --grade replay --output /tmp/mine -- /sample /tmp/mine-file' || echo "user: $?"
+cp -r /tmp/mine /out/user
+"""
+
+MACHINES = [vm.ARM64, *vm.X86_KERNELS]
+
+
+@pytest.fixture(scope="module", params=MACHINES, ids=str)
+def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[vm.Machine, vm.Result]:
+    """Boot a machine once and record in it; all tests look at what came out."""
+    machine: vm.Machine = request.param
+    reason = vm.missing()
+    if reason:
+        pytest.skip(reason)
+    capture = CROSS_BUILT if machine.arch == "arm64" else find_capture_program()
+    if not os.access(capture, os.X_OK):
+        pytest.skip(f"{capture} is missing: make capture-arm64")
+    folder = tmp_path_factory.mktemp(machine.arch)
+    program = folder / "sample"
+    words = [COMPILERS[machine.arch], "-O1", "-static", "-pthread", "-o", str(program), str(PROGRAMS / "sample.c")]
+    subprocess.run(words, check=True)
+    vm.prepare()
+    return machine, vm.run(machine, {"/capture": capture, "/sample": program}, SCRIPT, folder)
+
+
+def test_the_kernel_is_the_one_that_was_meant(result: tuple[vm.Machine, vm.Result]) -> None:
+    machine, outcome = result
+    assert (outcome.folder / "release").read_text().startswith(machine.release)
+
+
+@pytest.mark.parametrize("backend", ["ebpf", "ptrace"])
+def test_everything_is_recorded(result: tuple[vm.Machine, vm.Result], backend: str) -> None:
+    machine, outcome = result
+    assert f"{backend}: 7" in outcome.stdout or f"{backend}:" not in outcome.stdout, outcome.stderr
+    sample.check(outcome.folder / backend, arch=ARCHITECTURES[machine.arch], backend=backend)
+
+
+def test_an_unprivileged_user_gets_ptrace_and_is_told(result: tuple[vm.Machine, vm.Result]) -> None:
+    machine, outcome = result
+    sample.check(outcome.folder / "user", arch=ARCHITECTURES[machine.arch], backend="ptrace")
+    assert "using ptrace" in outcome.stderr
