@@ -1,0 +1,176 @@
+"""Targets and places that make a recorder stumble: nothing is lost silently, and the message says what to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import retrograde as api
+from retrograde.events import Kind
+from tests.support.commands import compiled, recordings, retrograde
+
+pytestmark = pytest.mark.usefixtures("capture_program")
+
+
+@pytest.fixture(params=["ebpf", "ptrace"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Both ways to capture; eBPF needs root."""
+    if request.param == "ebpf" and os.geteuid() != 0:
+        pytest.skip("eBPF needs root here")
+    return str(request.param)
+
+
+def _counts(name: str) -> Counter[str]:
+    with api.open(name) as recording:
+        assert recording.problems == []
+        assert recording.losses == []
+        return Counter(
+            event.syscall.name if event.syscall is not None else Kind(event.kind).name for event in recording.events()
+        )
+
+
+def test_exit_status_is_passed_on(backend: str) -> None:
+    assert retrograde("record", "--backend", backend, "sh", "-c", "exit 7").returncode == 7
+
+
+def test_fatal_signal_is_passed_on(backend: str) -> None:
+    done = retrograde("record", "--backend", backend, "sh", "-c", "kill -SEGV $$")
+    assert done.returncode == 128 + signal.SIGSEGV
+    assert _counts("latest")["SIGNAL"] >= 0
+    with api.open("latest") as recording:
+        assert recording.end is not None
+        assert os.WTERMSIG(recording.end["exit_status"]) == signal.SIGSEGV
+
+
+def test_target_that_dies_at_once(backend: str) -> None:
+    assert retrograde("record", "--backend", backend, "true").returncode == 0
+    counts = _counts("latest")
+    assert counts["execve"] == 1
+    assert counts["exit_group"] == 1
+
+
+def test_target_that_does_not_exist() -> None:
+    done = retrograde("record", "no-such-program-here")
+    assert done.returncode == 2
+    assert "no-such-program-here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(recordings().glob("no-such*"))
+
+
+def test_target_that_is_no_program(tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.write_text("no program")
+    done = retrograde("record", str(file))
+    assert done.returncode == 2
+    assert str(file) in done.stderr
+
+
+def test_ten_thousand_forks(backend: str, tmp_path: Path) -> None:
+    program = compiled("crowd", tmp_path)
+    done = retrograde("record", "--backend", backend, str(program), "forks", "10000", timeout=300)
+    assert done.returncode == 0, done.stderr
+    counts = _counts("latest")
+    assert counts["FORK"] == 10_000
+    assert counts["EXIT"] == 10_001
+    assert counts["getppid"] == 10_000
+
+
+def test_a_thousand_threads(backend: str, tmp_path: Path) -> None:
+    program = compiled("crowd", tmp_path)
+    done = retrograde("record", "--backend", backend, str(program), "threads", "1000", timeout=300)
+    assert done.returncode == 0, done.stderr
+    counts = _counts("latest")
+    assert counts["FORK"] == 1000
+    assert counts["getppid"] == 1000
+    assert counts["EXIT"] == 1001
+
+
+def test_setuid_program(backend: str, as_root: None) -> None:
+    """`su` keeps its privilege when root records it."""
+    done = retrograde("record", "--backend", backend, "--user", "nobody", "su", "--version")
+    assert done.returncode == 0, done.stderr
+    assert _counts("latest")["exit_group"] == 1
+
+
+def test_command_runs_as_the_asked_user(backend: str, as_root: None) -> None:
+    done = retrograde("record", "--backend", backend, "--user", "nobody", "id", "-un")
+    assert done.stdout == "nobody\n"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, as_root: None) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk(backend: str, small_disk: Path) -> None:
+    folder = small_disk / "recording"
+    done = retrograde(
+        "record", "--backend", backend, "-o", str(folder), "dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=64"
+    )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    with api.open(folder) as recording:
+        assert len(recording.problems) == 1
+        assert not recording.complete
+        assert next(iter(recording.events())).syscall is not None
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    done = retrograde("record", "-o", str(file / "recording"), "true")
+    assert done.returncode == 1
+    assert str(file) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sigkill_of_the_capture_leaves_a_readable_recording_and_an_unharmed_target(
+    backend: str, tmp_path: Path, capture_program: Path
+) -> None:
+    marker, folder = tmp_path / "marker", tmp_path / "recording"
+    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 0.1; done; echo done > " + str(
+        marker
+    )
+    words = [str(capture_program), "--grade", "replay", "--backend", backend, "--output", str(folder)]
+    capture = subprocess.Popen([*words, "--", "sh", "-c", script], stderr=subprocess.DEVNULL)
+    time.sleep(1.2)
+    capture.kill()
+    capture.wait()
+    deadline = time.monotonic() + 10
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert marker.read_text() == "done\n"
+    with api.open(folder) as recording:
+        assert not recording.complete
+        assert len(recording.problems) == 1
+        assert any(event.syscall is not None and event.syscall.name == "execve" for event in recording.events())
+
+
+def test_interrupt_ends_a_capture_cleanly(backend: str, tmp_path: Path) -> None:
+    target = subprocess.Popen(["sleep", "60"])
+    command = [sys.executable, "-m", "retrograde", "trace", "-w", "interrupted", "--backend", backend]
+    trace = subprocess.Popen([*command, "--pid", str(target.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(2)
+    trace.send_signal(signal.SIGINT)
+    trace.communicate(timeout=20)
+    assert target.poll() is None
+    target.terminate()
+    target.wait()
+    with api.open("interrupted") as recording:
+        assert recording.complete
+        assert recording.end is not None
+        assert recording.end["reason"] == "interrupted"
