@@ -7,7 +7,10 @@ import pwd
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retrograde.state.process import Process
 
 
 def _architecture(name: str) -> str:
@@ -26,6 +29,7 @@ class Context:
         previous_ns: exit time of the event before the current one; None at the first.
         current_ns: exit time of the current event.
         users, groups: names of user and group ids, as far as they are known.
+        processes: the processes that live at the moment, by pid.
     """
 
     arch: str = "x86_64"
@@ -35,6 +39,7 @@ class Context:
     current_ns: int | None = None
     users: dict[int, str] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
+    processes: dict[int, Process] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Context:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
+
+from retrograde.state.text import printable
 
 # sysdig's letters for what a descriptor is; the 4 and 6 of internet sockets tell the family.
 TYPE_NAMES: dict[str, str] = {
@@ -113,7 +116,7 @@ class Descriptor:
     @property
     def label(self) -> str:
         """What is printed behind the number: `<f>/etc/passwd`, `<4t>127.0.0.1:40000->127.0.0.1:80`."""
-        return f"<{self.typechar}{PROTOCOL_LETTERS.get(self.protocol or '', '')}>{self.name}"
+        return f"<{self.typechar}{PROTOCOL_LETTERS.get(self.protocol or '', '')}>{printable(self.name)}"
 
     def tuple_name(self) -> str:
         """Return a socket's name made of its ends, client first where that is known."""
@@ -150,11 +153,12 @@ class Labels(dict[int, str]):
 class DescriptorTable:
     """The descriptors of a process; several processes share one after clone(CLONE_FILES)."""
 
-    __slots__ = ("_descriptors", "labels")
+    __slots__ = ("_descriptors", "labels", "shared")
 
     def __init__(self, descriptors: dict[int, Descriptor] | None = None) -> None:
         self._descriptors: dict[int, Descriptor] = descriptors or {}
         self.labels = Labels(self)
+        self.shared = False  # whether it ever belonged to more than one process
 
     def __len__(self) -> int:
         return len(self._descriptors)
@@ -183,6 +187,16 @@ class DescriptorTable:
         """Forget the descriptors from ``first`` to ``last``."""
         for number in [number for number in self._descriptors if first <= number <= last]:
             self.close(number)
+
+    def update(self, number: int, **changes: Any) -> None:
+        """Change attributes of a descriptor, if it is known; a socket's name follows its ends."""
+        descriptor = self._descriptors.get(number)
+        if descriptor is None:
+            return
+        changed = replace(descriptor, **changes)
+        if changed.is_socket and changed.typechar != "n" and (changed.local or changed.remote):
+            changed.name = changed.tuple_name()
+        self.put(changed)
 
     def set_cloexec(self, first: int, last: int) -> None:
         """Mark the descriptors from ``first`` to ``last`` as closed by exec."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from retrograde.state.context import Context
 from retrograde.state.descriptor import DescriptorTable
+from retrograde.state.text import printable
 
 
 class ThreadLabels(dict[int, str]):
@@ -17,7 +18,9 @@ class ThreadLabels(dict[int, str]):
         self._process = process
 
     def __missing__(self, tid: int) -> str:
-        text = self[tid] = f"{self._process.thread_name(tid)} ({tid})"
+        if len(self) > 65536:
+            self.clear()
+        text = self[tid] = f"{printable(self._process.thread_name(tid)) or '<NA>'} ({tid})"
         return text
 
 
@@ -39,6 +42,8 @@ class Process:
         start: ns of CLOCK_BOOTTIME, None where it is not known.
         threads: the names of its threads by tid, and vtids their numbers in their own pid namespace.
         descriptors: the table of file descriptors.
+        exec_filename: what the last exec was asked to run, as it was written; None before one was seen.
+        provisional: whether it was met without its fork or a snapshot, so that little is known of it yet.
     """
 
     pid: int
@@ -64,6 +69,8 @@ class Process:
     threads: dict[int, str] = field(default_factory=dict)
     vtids: dict[int, int] = field(default_factory=dict)
     descriptors: DescriptorTable = field(default_factory=DescriptorTable)
+    exec_filename: str | None = None
+    provisional: bool = False
     labels: ThreadLabels = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
