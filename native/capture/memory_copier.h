@@ -1,32 +1,42 @@
 // Copies the memory of a system call out of a stopped thread, by the copy plan of the syscall table.
 #pragma once
 
+#include "capture/call_memory.h"
 #include "capture/event_writer.h"
 #include "capture/options.h"
 
 #include <cstdint>
 #include <sys/types.h>
+#include <vector>
 
 namespace retrograde {
+
+// Memory copied at a call's start, kept until its end.
+struct SavedMemory {
+    std::vector<rg_segment> segments;
+    std::vector<unsigned char> bytes; // of the segments, in order
+};
 
 class MemoryCopier {
   public:
     MemoryCopier(const Options &options, EventWriter &writer);
 
-    // Adds the whole event, its memory copied from thread `header.tid`, which is stopped behind the call.
-    // `deref_at_enter` is what the plan's deref argument pointed to at enter (see RG_PLAN_DEREF). However large the
-    // memory, at most 1 MiB of it is held at once. Memory that can't be read is a segment with the flag FAULT.
-    void add(rg_event header, std::uint64_t deref_at_enter);
+    // Adds the whole event, its memory copied from thread `header.tid`, which is stopped behind the call (or before
+    // it, for the kind ENTER). `deref_at_enter` is what the plan's deref argument pointed to at enter (see
+    // RG_PLAN_DEREF). However large the memory, at most 1 MiB of it is held at once. Memory that can't be read is a
+    // segment with the flag FAULT.
+    void add(rg_event header, std::uint64_t deref_at_enter, const SavedMemory *saved = nullptr);
 
     // What to remember at enter for `deref_at_enter`; 0 where the call's plan has no deref.
     std::uint64_t deref_value(pid_t tid, int nr, const __u64 args[6]) const;
 
-  private:
-    const Options &options_;
-    EventWriter &writer_;
-};
+    // The `in` memory of a call that is about to start, for plans with RG_PLAN_ENTER; empty for others.
+    SavedMemory save_at_enter(const rg_event &header) const;
 
-// The plan of a call, its variant chosen by the command among its arguments; null for an unknown number.
-const rg_plan *plan_for(int nr, const __u64 args[6]);
+  private:
+    std::uint64_t snaplen_;
+    EventWriter &writer_;
+    std::vector<unsigned char> buffer_;
+};
 
 } // namespace retrograde
