@@ -135,29 +135,51 @@ class Descriptor:
 
 
 class Labels(dict[int, str]):
-    """Printed forms of descriptors by number, made when first asked for: `3(<f>/etc/passwd)`, or a plain `3`."""
+    """Printed forms of descriptors by number, made when first asked for: `3(<f>/etc/passwd)`, or a plain `3`.
+
+    A number may come as the register held it: what is above its lower half does not count.
+    """
 
     def __init__(self, table: DescriptorTable) -> None:
         super().__init__()
         self._table = table
 
     def __missing__(self, number: int) -> str:
+        low = number & 0xFFFFFFFF
+        if low & 0x80000000:
+            return str(low - 0x1_0000_0000)
+        if low != number:
+            return self[low]
         descriptor = self._table.get(number)
-        text = str(number) if descriptor is None else f"{number}({descriptor.label})"
+        text = str(number) if descriptor is None else self._text(descriptor)
         if len(self) > 65536:  # numbers that are no descriptors must not fill the memory
             self.clear()
         self[number] = text
         return text
 
+    def _text(self, descriptor: Descriptor) -> str:
+        return f"{descriptor.number}({descriptor.label})"
+
+
+class StraceLabels(Labels):
+    """The same as strace -y prints them: `3</etc/passwd>`."""
+
+    def _text(self, descriptor: Descriptor) -> str:
+        name = printable(descriptor.name)
+        if descriptor.is_socket and descriptor.protocol:
+            name = f"{descriptor.protocol}:[{name}]" if name else descriptor.protocol
+        return f"{descriptor.number}<{name or descriptor.type}>"
+
 
 class DescriptorTable:
     """The descriptors of a process; several processes share one after clone(CLONE_FILES)."""
 
-    __slots__ = ("_descriptors", "labels", "shared")
+    __slots__ = ("_descriptors", "labels", "shared", "strace_labels")
 
     def __init__(self, descriptors: dict[int, Descriptor] | None = None) -> None:
         self._descriptors: dict[int, Descriptor] = descriptors or {}
         self.labels = Labels(self)
+        self.strace_labels = StraceLabels(self)
         self.shared = False  # whether it ever belonged to more than one process
 
     def __len__(self) -> int:
@@ -177,11 +199,13 @@ class DescriptorTable:
         """Enter a descriptor, in place of the one of the same number; also after a change of one."""
         self._descriptors[descriptor.number] = descriptor
         self.labels.pop(descriptor.number, None)
+        self.strace_labels.pop(descriptor.number, None)
 
     def close(self, number: int) -> None:
         """Forget the descriptor of that number."""
         self._descriptors.pop(number, None)
         self.labels.pop(number, None)
+        self.strace_labels.pop(number, None)
 
     def close_range(self, first: int, last: int) -> None:
         """Forget the descriptors from ``first`` to ``last``."""

@@ -140,7 +140,7 @@ def cgroup_path(text: str) -> str | None:
         if container_of(path)[0] is not None:
             return path
     unified = [line[3:] for line in text.splitlines() if line.startswith("0::")]
-    return (unified or paths or [None])[0]
+    return next(iter(unified or paths), None)
 
 
 def describe(number: int, link: str, info: str, arch: str, sockets: Mapping[int, SocketEntry]) -> Descriptor:

@@ -1,0 +1,59 @@
+"""Times as text."""
+
+from __future__ import annotations
+
+import time
+
+NS = 1_000_000_000
+
+# -t: h time of day, a since 1970, r since the first event, d how long the call took, D since the line before.
+TIME_FORMATS: dict[str, str] = {
+    "h": "time of day",
+    "a": "seconds since 1970",
+    "r": "seconds since the recording's first event",
+    "d": "seconds that the call took",
+    "D": "seconds since the line before",
+}
+
+
+class ClockPrefixes(dict[int, str]):
+    """`HH:MM:SS.` in local time by seconds since 1970, made when first asked for."""
+
+    def __missing__(self, second: int) -> str:
+        if len(self) > 4096:
+            self.clear()
+        text = self[second] = clock_prefix(second)
+        return text
+
+
+def clock_prefix(second: int) -> str:
+    """Return `HH:MM:SS.` of local time."""
+    try:
+        return time.strftime("%H:%M:%S.", time.localtime(second))
+    except (OverflowError, OSError, ValueError):  # a damaged recording may hold any time
+        return f"{second}."
+
+
+_PREFIXES = ClockPrefixes()
+
+
+def clock_text(realtime_ns: int) -> str:
+    """Return the local time of day to the ns: `17:35:48.514682170`."""
+    second, rest = divmod(realtime_ns, NS)
+    return f"{_PREFIXES[second]}{rest:09d}"
+
+
+def datetime_text(realtime_ns: int) -> str:
+    """Return the local date and time to the ns: `2024-05-01 17:35:48.514682170`."""
+    second, rest = divmod(realtime_ns, NS)
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S.", time.localtime(second)) + f"{rest:09d}"
+    except (OverflowError, OSError, ValueError):
+        return f"{second}.{rest:09d}"
+
+
+def seconds_text(ns: int) -> str:
+    """Return ns as seconds to the ns: `0.000012345`, also negative ones."""
+    sign = "-" if ns < 0 else ""
+    second, rest = divmod(abs(ns), NS)
+    return f"{sign}{second}.{rest:09d}"
