@@ -123,7 +123,7 @@ struct rg_op {
 enum rg_plan_flags {
 	RG_PLAN_ENTER = 1,     /* copy `in` memory at enter */
 	RG_PLAN_DEREF = 2,     /* some length is a DEREF: keep its value at enter */
-	RG_PLAN_VARIANTS = 4,  /* look up by command: (nr, args[selector]) */
+	RG_PLAN_VARIANTS = 4,  /* look up by command: (nr, args[selector] & selector_mask) */
 	RG_PLAN_NORETURN = 8,  /* emit an ENTER record at enter */
 	RG_PLAN_IRREGULAR = 16, /* memory that this plan cannot say: the tracer's, where there is one */
 };
@@ -133,7 +133,7 @@ struct rg_plan {
 	__u8 flags;
 	__u8 selector; /* argument that selects the variant */
 	__u8 deref_arg;
-	__u32 reserved;
+	__u32 selector_mask; /* bits of that argument that the command is in: a futex's has flags beside it */
 	struct rg_op ops[RG_MAX_OPS];
 };
 
