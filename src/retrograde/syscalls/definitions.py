@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from retrograde.syscalls.language import ARCHITECTURES, Resolver, blank_comments, split_commas
 from retrograde.syscalls.model import NUMBERS, SET_DEFAULT_WIDTH, ConstantSet, Struct, StructField, Type
-from retrograde.syscalls.problems import Mistake, Problem, did_you_mean, problem_at
+from retrograde.syscalls.problems import MistakeError, Problem, did_you_mean, problem_at
 
 _HEAD = re.compile(
     r"^(?P<keyword>[A-Za-z_]\w*)\s+(?P<name>\w+)(?::(?P<width>\w+))?(?P<attributes>(?:\s+@\w+)*)"
@@ -64,10 +64,10 @@ def index_definitions(file: str, text: str, keywords: tuple[str, ...], problems:
         stray = clean[covered : head.start()] if position == 0 else ""
         if stray.strip():
             offset = covered + len(stray) - len(stray.lstrip())
-            problems.append(problem_at(file, text, Mistake(_expected(keywords), offset, len(stray.split()[0]))))
+            problems.append(problem_at(file, text, MistakeError(_expected(keywords), offset, len(stray.split()[0]))))
         covered = end
         if head["keyword"] not in keywords:
-            mistake = Mistake(
+            mistake = MistakeError(
                 _expected(keywords), head.start(), len(head["keyword"]), did_you_mean(head["keyword"], keywords)
             )
             problems.append(problem_at(file, text, mistake))
@@ -78,7 +78,9 @@ def index_definitions(file: str, text: str, keywords: tuple[str, ...], problems:
         for word in attributes:
             if word not in ARCHITECTURES and (word != "packed" or head["keyword"] != "struct"):
                 offset = clean.index("@" + word, head.start())
-                problems.append(problem_at(file, text, Mistake(f"unknown attribute @{word}", offset, len(word) + 1)))
+                problems.append(
+                    problem_at(file, text, MistakeError(f"unknown attribute @{word}", offset, len(word) + 1))
+                )
         found.append(
             Definition(
                 file, clean, head["keyword"], head["name"], head["width"], head["mask"], arches, packed,
@@ -87,7 +89,7 @@ def index_definitions(file: str, text: str, keywords: tuple[str, ...], problems:
         )  # fmt: skip
     if not heads and clean.strip():
         offset = len(clean) - len(clean.lstrip())
-        problems.append(problem_at(file, text, Mistake(_expected(keywords), offset)))
+        problems.append(problem_at(file, text, MistakeError(_expected(keywords), offset)))
     return found
 
 
@@ -103,7 +105,7 @@ def _bodies(definition: Definition) -> tuple[list[tuple[int, str]], int]:
     while True:
         close = text.find("}", position, definition.end)
         if close < 0:
-            raise Mistake("this '{' is never closed", position)
+            raise MistakeError("this '{' is never closed", position)
         bodies.append((position + 1, text[position + 1 : close]))
         position = close + 1
         following = re.compile(r"\s*\{").match(text, position, definition.end)
@@ -120,7 +122,7 @@ def evaluate(text: str, names: Callable[[str], int | None]) -> int:
         names: finds the value of a name, or None.
 
     Raises:
-        Mistake: at an offset of the text.
+        MistakeError: at an offset of the text.
     """
     tokens: list[tuple[int, str, str | None]] = []
     position = 0
@@ -128,7 +130,7 @@ def evaluate(text: str, names: Callable[[str], int | None]) -> int:
     while position < len(stripped):
         match = _TOKEN.match(stripped, position)
         if match is None:
-            raise Mistake("not a value", position, len(stripped) - position)
+            raise MistakeError("not a value", position, len(stripped) - position)
         kind = ("number", "name", "operator")[(match.lastindex or 1) - 1]
         tokens.append((match.start(match.lastindex or 1), kind, match[match.lastindex or 1]))
         position = match.end()
@@ -150,7 +152,7 @@ class _Expression:
         result = self._binary(0)
         offset, kind, word = self._tokens[self._at]
         if kind != "end":
-            raise Mistake("not part of a value", offset, len(word or " "))
+            raise MistakeError("not part of a value", offset, len(word or " "))
         return result
 
     def _binary(self, level: int) -> int:
@@ -167,7 +169,7 @@ class _Expression:
                 left &= right
             elif operator == "<<":
                 if not 0 <= right < 64:
-                    raise Mistake("shifted by more than 63", offset, 2)
+                    raise MistakeError("shifted by more than 63", offset, 2)
                 left <<= right
             elif operator == "+":
                 left += right
@@ -184,11 +186,11 @@ class _Expression:
             try:
                 return int(word or "", 0)
             except ValueError:
-                raise Mistake("not a number; octal is 0o17", offset, len(word or "")) from None
+                raise MistakeError("not a number; octal is 0o17", offset, len(word or "")) from None
         if kind == "name":
             value = self._names(word or "")
             if value is None:
-                raise Mistake(f"{word} has no value here", offset, len(word or ""))
+                raise MistakeError(f"{word} has no value here", offset, len(word or ""))
             return value
         if word == "-":
             return -self._unary()
@@ -197,31 +199,31 @@ class _Expression:
         if word == "(":
             value = self._binary(0)
             if self._tokens[self._at][2] != ")":
-                raise Mistake("this '(' is never closed", offset)
+                raise MistakeError("this '(' is never closed", offset)
             self._at += 1
             return value
-        raise Mistake("expected a value", offset)
+        raise MistakeError("expected a value", offset)
 
 
 def parse_set(definition: Definition, arch: str) -> ConstantSet:
     """Read a set of constants as it is on one architecture.
 
     Raises:
-        Mistake: at an offset of the definition's file.
+        MistakeError: at an offset of the definition's file.
     """
     bodies, end = _bodies(definition)
     wanted = 2 if definition.keyword == "mixed" else 1
     if len(bodies) != wanted:
-        raise Mistake(
+        raise MistakeError(
             f"{definition.keyword} has {wanted} {'bodies' if wanted > 1 else 'body'} in braces", definition.start
         )
     if (definition.mask is None) == (definition.keyword == "mixed"):
-        raise Mistake("a mixed set has a mask, no other has", definition.start, len(definition.keyword))
+        raise MistakeError("a mixed set has a mask, no other has", definition.start, len(definition.keyword))
     zero = _ZERO.match(definition.text, end, definition.end)
     rest = definition.text[zero.end() if zero else end : definition.end]
     if rest.strip():
         offset = definition.end - len(rest.lstrip())
-        raise Mistake("expected `zero NAME` or the next definition", offset, len(rest.split()[0]))
+        raise MistakeError("expected `zero NAME` or the next definition", offset, len(rest.split()[0]))
     values: dict[str, int] = {}
     elsewhere: set[str] = set()
     for start, body in bodies:
@@ -229,7 +231,7 @@ def parse_set(definition: Definition, arch: str) -> ConstantSet:
             if part and not part.isspace():
                 try:
                     _constant(part, arch, values, elsewhere)
-                except Mistake as mistake:
+                except MistakeError as mistake:
                     raise mistake.shifted(start + offset) from None
     width, signed = NUMBERS[_width(definition)]
     mask = evaluate(definition.mask, values.get) if definition.mask else 0
@@ -251,7 +253,7 @@ def parse_set(definition: Definition, arch: str) -> ConstantSet:
 def _width(definition: Definition) -> str:
     width = definition.width or SET_DEFAULT_WIDTH
     if width not in NUMBERS:
-        raise Mistake(f"{width} is no width", definition.start, definition.body - definition.start)
+        raise MistakeError(f"{width} is no width", definition.start, definition.body - definition.start)
     return width
 
 
@@ -275,22 +277,22 @@ def _constant(part: str, arch: str, values: dict[str, int], elsewhere: set[str])
     match = _CONSTANT.match(part)
     if match is None:
         lead = len(part) - len(part.lstrip())
-        raise Mistake("expected `NAME = value`", lead, len(part.strip()))
+        raise MistakeError("expected `NAME = value`", lead, len(part.strip()))
     name = match[1]
     arches = [word.lstrip("@") for word in match[2].split()]
     for word in arches:
         if word not in ARCHITECTURES:
-            raise Mistake(
+            raise MistakeError(
                 f"unknown architecture @{word}", match.start(2), len(match[2]), did_you_mean(word, ARCHITECTURES)
             )
     if arches and arch not in arches:
         elsewhere.add(name)
         return
     if name in values:
-        raise Mistake(f"{name} stands here twice", match.start(1), len(name))
+        raise MistakeError(f"{name} stands here twice", match.start(1), len(name))
     try:
         values[name] = evaluate(match[3], values.get)
-    except Mistake as mistake:
+    except MistakeError as mistake:
         raise mistake.shifted(match.start(3)) from None
 
 
@@ -303,23 +305,23 @@ def parse_struct(definition: Definition, resolver: Resolver, structs: Callable[[
         structs: returns a structure that it holds.
 
     Raises:
-        Mistake: at an offset of the definition's file.
+        MistakeError: at an offset of the definition's file.
     """
     bodies, end = _bodies(definition)
     rest = definition.text[end : definition.end]
     if len(bodies) > 1 or rest.strip():
         offset = definition.end - len(rest.lstrip()) if rest.strip() else bodies[1][0] - 1
-        raise Mistake("expected the next definition", offset)
+        raise MistakeError("expected the next definition", offset)
     layout = _Layout(definition.keyword == "union", definition.packed)
     start, body = bodies[0]
     for offset, part in split_commas(body):
         if part and not part.isspace():
             try:
                 _field(part, layout, resolver, structs)
-            except Mistake as mistake:
+            except MistakeError as mistake:
                 raise mistake.shifted(start + offset) from None
     if not layout.fields:
-        raise Mistake(f"{definition.name} has no fields", definition.start, len(definition.keyword))
+        raise MistakeError(f"{definition.name} has no fields", definition.start, len(definition.keyword))
     return layout.struct(definition)
 
 
@@ -365,31 +367,31 @@ def _field(part: str, layout: _Layout, resolver: Resolver, structs: Callable[[st
         try:
             layout.pad(int(pad[1], 0))
         except ValueError:
-            raise Mistake("padding is a number of bytes", pad.start(1), len(pad[1])) from None
+            raise MistakeError("padding is a number of bytes", pad.start(1), len(pad[1])) from None
         return
     match = _FIELD.match(part)
     lead = len(part) - len(part.lstrip())
     if match is None:
-        raise Mistake("expected `name: type` or `pad[n]`", lead, len(part.strip()))
+        raise MistakeError("expected `name: type` or `pad[n]`", lead, len(part.strip()))
     name, text, bracket = match.groups()
     if any(field.name == name for field in layout.fields):
-        raise Mistake(f"two fields are called {name}", match.start(1), len(name))
+        raise MistakeError(f"two fields are called {name}", match.start(1), len(name))
     count = None
     if bracket is not None:
         try:
             count = evaluate(bracket, lambda _: None)
-        except Mistake as mistake:
+        except MistakeError as mistake:
             raise mistake.shifted(match.start(3)) from None
     if text in ("string", "bytes", "sockaddr"):
         if count is None:
-            raise Mistake(f"{text} in a structure needs its size: {text}[n]", match.start(2), len(text))
+            raise MistakeError(f"{text} in a structure needs its size: {text}[n]", match.start(2), len(text))
         # struct sockaddr is 2-aligned by its family, sockaddr_storage by a long (include/uapi/linux/socket.h).
         alignment = 1 if text != "sockaddr" else 8 if count >= 128 else 2
         layout.add(name, Type(text, text), 1, alignment, count)
         return
     try:
         type_ = resolver.type(text)
-    except Mistake as mistake:
+    except MistakeError as mistake:
         raise mistake.shifted(match.start(2)) from None
     if type_.width:
         layout.add(name, type_, type_.width, type_.width, count)
@@ -397,7 +399,7 @@ def _field(part: str, layout: _Layout, resolver: Resolver, structs: Callable[[st
         nested = structs(type_.name)
         layout.add(name, type_, nested.size, nested.alignment, count)
     else:
-        raise Mistake(f"{text} can't stand in a structure; a pointer is `addr`", match.start(2), len(text))
+        raise MistakeError(f"{text} can't stand in a structure; a pointer is `addr`", match.start(2), len(text))
 
 
 def select(definitions: Iterable[Definition], arch: str, problems: list[Problem]) -> dict[str, Definition]:
@@ -411,7 +413,7 @@ def select(definitions: Iterable[Definition], arch: str, problems: list[Problem]
             message = f"{definition.name} is defined in {other.file}:{other.line} already"
             problems.append(
                 problem_at(
-                    definition.file, definition.text, Mistake(message, definition.start, len(definition.keyword))
+                    definition.file, definition.text, MistakeError(message, definition.start, len(definition.keyword))
                 )
             )
             continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from retrograde.syscalls.model import MEMORY, NUMBERS, Length, Param, Term, Type
-from retrograde.syscalls.problems import Mistake, did_you_mean
+from retrograde.syscalls.problems import MistakeError, did_you_mean
 
 ARCHITECTURES = ("x86_64", "arm64")
 MAX_PARAMS = 6
@@ -90,7 +90,7 @@ def parse_line(text: str) -> Line:
     """Take a call line apart.
 
     Raises:
-        Mistake: the text is not a line of the language.
+        MistakeError: the text is not a line of the language.
     """
     match = _LINE.match(text)
     if match is None:
@@ -111,18 +111,18 @@ def parse_line(text: str) -> Line:
 _NO_ATTRIBUTES = Attributes()
 
 
-def _not_a_line(text: str) -> Mistake:
+def _not_a_line(text: str) -> MistakeError:
     head = re.match(r"\w+(?:\$\w+)?\s*", text)
     if head is None:
-        return Mistake("a line begins with the name of a call", 0)
+        return MistakeError("a line begins with the name of a call", 0)
     if text[head.end() : head.end() + 1] != "(":
-        return Mistake("expected '(' behind the name", head.end())
+        return MistakeError("expected '(' behind the name", head.end())
     body = re.compile(rf"\({_BALANCED}\)\s*").match(text, head.end())
     if body is None:
-        return Mistake("this '(' is never closed", head.end())
+        return MistakeError("this '(' is never closed", head.end())
     if not text.startswith("->", body.end()):
-        return Mistake("expected '->' and the type of the result", body.end())
-    return Mistake("expected the type of the result", body.end() + 2)
+        return MistakeError("expected '->' and the type of the result", body.end())
+    return MistakeError("expected the type of the result", body.end() + 2)
 
 
 def _attributes(text: str, base: int) -> Attributes:
@@ -133,13 +133,13 @@ def _attributes(text: str, base: int) -> Attributes:
         if match is None:
             word = re.compile(r"\S+").match(text, position)
             length = len(word[0]) if word else 1
-            raise Mistake("expected an attribute like @wait or @io(read)", base + position, length)
+            raise MistakeError("expected an attribute like @wait or @io(read)", base + position, length)
         try:
             key, value = _attribute(match[1], match[2])
-        except Mistake as mistake:
-            raise Mistake(mistake.message, base + position, len(match[0].rstrip()), mistake.hint) from None
+        except MistakeError as mistake:
+            raise MistakeError(mistake.message, base + position, len(match[0].rstrip()), mistake.hint) from None
         if key in found:
-            raise Mistake(f"@{match[1]} stands here twice", base + position, len(match[1]) + 1)
+            raise MistakeError(f"@{match[1]} stands here twice", base + position, len(match[1]) + 1)
         found[key] = value
         position = match.end()
     return Attributes(**found)  # type: ignore[arg-type]
@@ -148,22 +148,22 @@ def _attributes(text: str, base: int) -> Attributes:
 def _attribute(name: str, argument: str | None) -> tuple[str, object]:
     if name in _BARE_ATTRIBUTES:
         if argument is not None:
-            raise Mistake(f"@{name} takes no argument", 0)
+            raise MistakeError(f"@{name} takes no argument", 0)
         return _BARE_ATTRIBUTES[name], True
     if name in _CHOICES:
         if argument not in _CHOICES[name]:
-            raise Mistake(f"@{name} takes one of: {', '.join(_CHOICES[name])}", 0)
+            raise MistakeError(f"@{name} takes one of: {', '.join(_CHOICES[name])}", 0)
         return name, argument
     if name == "irregular":
         owner, colon, reason = (argument or "").partition(":")
         if not (colon and owner.strip() and reason.strip()):
-            raise Mistake("@irregular needs its owner and reason: @irregular(owner: reason)", 0)
+            raise MistakeError("@irregular needs its owner and reason: @irregular(owner: reason)", 0)
         return name, (owner.strip(), reason.strip())
     if name == "unsupported":
         if not (argument and argument.strip()):
-            raise Mistake("@unsupported needs its reason", 0)
+            raise MistakeError("@unsupported needs its reason", 0)
         return name, argument.strip()
-    raise Mistake(f"unknown attribute @{name}", 0, hint=did_you_mean(name, _ATTRIBUTE_NAMES))
+    raise MistakeError(f"unknown attribute @{name}", 0, hint=did_you_mean(name, _ATTRIBUTE_NAMES))
 
 
 _BARE_ATTRIBUTES = {"wait": "waits", "enter": "at_enter", "noreturn": "noreturn"}
@@ -209,13 +209,13 @@ class Resolver:
             const: finds the value of a constant that a parameter of that type has.
 
         Raises:
-            Mistake: at an offset of the line.
+            MistakeError: at an offset of the line.
         """
         if not line.params.strip():
             return ()
         parts = [(line.params_offset + offset, part) for offset, part in split_commas(line.params)]
         if len(parts) > MAX_PARAMS:
-            raise Mistake("a call has at most six parameters", parts[MAX_PARAMS][0], len(parts[MAX_PARAMS][1]))
+            raise MistakeError("a call has at most six parameters", parts[MAX_PARAMS][0], len(parts[MAX_PARAMS][1]))
         scope = _Scope(parts)
         params = []
         for index, (offset, part) in enumerate(parts):
@@ -223,14 +223,14 @@ class Resolver:
             if param is None:
                 try:
                     param = self._param(part, index, scope, base, const)
-                except Mistake as mistake:
+                except MistakeError as mistake:
                     raise mistake.shifted(offset) from None
             params.append(param)
         if len({param.name for param in params}) < len(params):
             seen: set[str] = set()
             for (offset, part), param in zip(parts, params, strict=True):
                 if param.name in seen:
-                    raise Mistake(
+                    raise MistakeError(
                         f"two parameters are called {param.name}", offset + part.index(param.name), len(param.name)
                     )
                 seen.add(param.name)
@@ -248,31 +248,37 @@ class Resolver:
         match = _PARAM.match(text)
         if match is None:
             lead = len(text) - len(text.lstrip())
-            raise Mistake("not a parameter: `name: [in|out|inout [always] [payload]] type`", lead, len(text.strip()))
+            raise MistakeError(
+                "not a parameter: `name: [in|out|inout [always] [payload]] type`", lead, len(text.strip())
+            )
         if match["const"]:
             if base is None:
-                raise Mistake(
+                raise MistakeError(
                     "only a line with a `$` variant has `const` parameters", match.start("const"), len(match["const"])
                 )
             if index >= len(base):
-                raise Mistake("the line without `$` has no such parameter", match.start("name"), len(match["name"]))
+                raise MistakeError(
+                    "the line without `$` has no such parameter", match.start("name"), len(match["name"])
+                )
             type_ = base[index].type
             try:
                 value = const(match["const"], type_)
-            except Mistake as mistake:
-                raise Mistake(mistake.message, match.start("const"), len(match["const"]), mistake.hint) from None
+            except MistakeError as mistake:
+                raise MistakeError(mistake.message, match.start("const"), len(match["const"]), mistake.hint) from None
             return Param(match["name"], type_, const=match["const"], value=value)
         direction = match["direction"]
         try:
             type_ = self.type(match["type"], scope.arguments)
-        except Mistake as mistake:
+        except MistakeError as mistake:
             raise mistake.shifted(match.start("type")) from None
         if direction is None:
             for word in ("always", "payload"):
                 if match[word]:
-                    raise Mistake(f"`{word}` needs a direction before it", match.start(word), len(word))
+                    raise MistakeError(f"`{word}` needs a direction before it", match.start(word), len(word))
             if type_.kind not in NUMBERS and not type_.width:
-                raise Mistake(f"{type_.name} is memory and needs a direction", match.start("type"), len(match["type"]))
+                raise MistakeError(
+                    f"{type_.name} is memory and needs a direction", match.start("type"), len(match["type"])
+                )
         param = Param(match["name"], type_, direction, bool(match["always"]), bool(match["payload"]))
         if type_.length is None or all(term.arg < 0 for term in type_.length.terms):
             self._params[text] = param
@@ -286,26 +292,26 @@ class Resolver:
             arguments: the parameters that the length may refer to, by name.
 
         Raises:
-            Mistake: at an offset of the text.
+            MistakeError: at an offset of the text.
         """
         known = self._types.get(text)
         if known is not None:
             return known
         match = _TYPE.match(text)
         if match is None:
-            raise Mistake("not a type", 0, len(text))
+            raise MistakeError("not a type", 0, len(text))
         name, width, bracket = match.groups()
         type_ = self._named(name, width)
         if bracket is None:
             if MEMORY.get(name):
-                raise Mistake(f"{name} needs a length: {name}[n]", 0, len(text))
+                raise MistakeError(f"{name} needs a length: {name}[n]", 0, len(text))
             self._types[text] = type_
             return type_
         if name in MEMORY and not MEMORY[name]:
-            raise Mistake(f"{name} has no length", match.start(3), max(1, len(bracket)))
+            raise MistakeError(f"{name} has no length", match.start(3), max(1, len(bracket)))
         try:
             length = self._length(bracket, arguments or {})
-        except Mistake as mistake:
+        except MistakeError as mistake:
             raise mistake.shifted(match.start(3)) from None
         if name in MEMORY:
             return type_._replace(length=length)
@@ -314,7 +320,7 @@ class Resolver:
     def _named(self, name: str, width: str | None) -> Type:
         if name in MEMORY:
             if width:
-                raise Mistake(f"{name} has no width", len(name), len(width) + 1)
+                raise MistakeError(f"{name} has no width", len(name), len(width) + 1)
             return Type(name, name)
         type_: Type | None = None
         if name in NUMBERS:
@@ -324,13 +330,13 @@ class Resolver:
             if type_ is None and self._names.has_struct(name):
                 type_ = Type("struct", name)
                 if width:
-                    raise Mistake("a structure has no width", len(name), len(width) + 1)
+                    raise MistakeError("a structure has no width", len(name), len(width) + 1)
         if type_ is None:
             hint = did_you_mean(name, [*NUMBERS, *MEMORY, *self._names.type_names()])
-            raise Mistake(f"unknown type {name}", 0, len(name), hint)
+            raise MistakeError(f"unknown type {name}", 0, len(name), hint)
         if width:
             if width not in NUMBERS:
-                raise Mistake(f"{width} is no width", len(name) + 1, len(width), did_you_mean(width, NUMBERS))
+                raise MistakeError(f"{width} is no width", len(name) + 1, len(width), did_you_mean(width, NUMBERS))
             size, signed = NUMBERS[width]
             type_ = type_._replace(width=size, signed=signed)
         return type_
@@ -341,11 +347,11 @@ class Resolver:
         for part in text.split("<="):
             try:
                 terms.append(self._term(part, arguments))
-            except Mistake as mistake:
+            except MistakeError as mistake:
                 raise mistake.shifted(start) from None
             start += len(part) + 2
         if len(terms) > 2:
-            raise Mistake("a length has one bound at most: `a <= b`", 0, len(text))
+            raise MistakeError("a length has one bound at most: `a <= b`", 0, len(text))
         return Length(text.strip(), tuple(terms))
 
     def _term(self, text: str, arguments: Mapping[str, int]) -> Term:
@@ -354,7 +360,7 @@ class Resolver:
         while True:
             match = _FACTOR.match(text, position)
             if match is None:
-                raise Mistake(
+                raise MistakeError(
                     "expected a number, an argument, `ret`, `*name` or `sizeof(T)`", position, len(text) - position
                 )
             if match["number"]:
@@ -362,24 +368,24 @@ class Resolver:
             elif match["type"]:
                 size = self._names.size_of(match["type"])
                 if size is None:
-                    raise Mistake(f"nothing is called {match['type']}", match.start("type"), len(match["type"]))
+                    raise MistakeError(f"nothing is called {match['type']}", match.start("type"), len(match["type"]))
                 multiplier *= size
             else:
                 name = match["name"]
                 if kind != "const":
-                    raise Mistake("a product holds one argument at most", match.start("name"), len(name))
+                    raise MistakeError("a product holds one argument at most", match.start("name"), len(name))
                 if name == "ret" and not match["deref"]:
                     kind = "ret"
                 elif name in arguments:
                     kind, arg = "deref" if match["deref"] else "arg", arguments[name]
                 else:
                     hint = did_you_mean(name, [*arguments, "ret"])
-                    raise Mistake(f"no argument is called {name}", match.start("name"), len(name), hint)
+                    raise MistakeError(f"no argument is called {name}", match.start("name"), len(name), hint)
             position = match.end()
             if position == len(text):
                 return Term(kind, arg, multiplier)
             if text[position] != "*":
-                raise Mistake("expected `*` or the end of the length", position, len(text) - position)
+                raise MistakeError("expected `*` or the end of the length", position, len(text) - position)
             position += 1
 
 
@@ -404,6 +410,6 @@ class _Scope:
             for term in param.type.length.terms:
                 target = params[term.arg] if term.kind in ("arg", "deref") else None
                 if term.kind == "deref" and target and not (target.direction and target.type.width in (4, 8)):
-                    raise Mistake(f"{target.name} does not point to a number of 4 or 8 bytes", offset, len(part))
+                    raise MistakeError(f"{target.name} does not point to a number of 4 or 8 bytes", offset, len(part))
                 if term.kind == "arg" and target and target.direction and target.const is None:
-                    raise Mistake(f"{target.name} is memory, no length", offset, len(part), f"*{target.name}?")
+                    raise MistakeError(f"{target.name} is memory, no length", offset, len(part), f"*{target.name}?")

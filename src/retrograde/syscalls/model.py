@@ -193,7 +193,8 @@ class Syscall:
         return f"{self.full_name}({', '.join(map(str, self.params))}) -> {self.returns}"
 
 
-class StructField(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StructField:
     """A field of a structure.
 
     Attributes:

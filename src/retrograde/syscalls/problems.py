@@ -50,7 +50,7 @@ class TableError(RetrogradeError, ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class Mistake(Exception):
+class MistakeError(Exception):
     """A mistake at an offset of the text being parsed; whoever knows the file makes a :class:`Problem` of it."""
 
     def __init__(self, message: str, offset: int, length: int = 1, hint: str | None = None) -> None:
@@ -60,9 +60,9 @@ class Mistake(Exception):
         self.length = length
         self.hint = hint
 
-    def shifted(self, by: int) -> Mistake:
+    def shifted(self, by: int) -> MistakeError:
         """Return the same mistake in the text that this one was cut from at offset ``by``."""
-        return Mistake(self.message, self.offset + by, self.length, self.hint)
+        return MistakeError(self.message, self.offset + by, self.length, self.hint)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
@@ -71,7 +71,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {near[0]}?" if near else None
 
 
-def problem_at(file: str, text: str, mistake: Mistake) -> Problem:
+def problem_at(file: str, text: str, mistake: MistakeError) -> Problem:
     """Return the problem that a mistake at an offset of a whole file's text is."""
     offset = min(mistake.offset, len(text))
     start = text.rfind("\n", 0, offset) + 1

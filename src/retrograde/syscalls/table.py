@@ -20,7 +20,7 @@ from retrograde.syscalls.definitions import (
 )
 from retrograde.syscalls.language import ARCHITECTURES, Line, Resolver, lines_of, parse_line
 from retrograde.syscalls.model import NUMBERS, ConstantSet, Param, Struct, Syscall, Type
-from retrograde.syscalls.problems import Mistake, Problem, TableError, did_you_mean, problem_at
+from retrograde.syscalls.problems import MistakeError, Problem, TableError, did_you_mean, problem_at
 
 DATA = os.path.join(os.path.dirname(__file__), "data")
 ALIASES = {"aarch64": "arm64", "amd64": "x86_64", "x86-64": "x86_64"}
@@ -28,6 +28,7 @@ _COMPAT_COLUMN = {"x86_64": "i386", "arm64": "arm"}
 _COLUMNS = ("x86_64", "arm64", "i386", "arm")
 
 T = TypeVar("T")
+Place = tuple[str, int]  # file and line
 
 
 class Lazy(Mapping[str, T]):
@@ -44,7 +45,7 @@ class Lazy(Mapping[str, T]):
             definition = self._definitions[name]
             try:
                 value = self._values[name] = self._read(definition)
-            except Mistake as mistake:
+            except MistakeError as mistake:
                 raise TableError([problem_at(definition.file, definition.text, mistake)]) from None
         return value
 
@@ -136,6 +137,11 @@ class Table:
     def _compat(self) -> dict[int, str]:
         return {number: name for name, number in self._numbers[_COMPAT_COLUMN[self.arch]].items()}
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Numbers by name, of all calls, also of such that have no line."""
+        return self._numbers[self.arch]
+
     def numbers_of(self, name: str) -> dict[str, int]:
         """Return the numbers of a call by architecture: x86_64, arm64, i386 and arm, where it has one."""
         return {column: numbers[name] for column, numbers in self._numbers.items() if name in numbers}
@@ -170,7 +176,7 @@ class Table:
 
     def _read_struct(self, definition: Definition) -> Struct:
         if definition.name in self._reading:
-            raise Mistake(f"{definition.name} holds itself", definition.start, len(definition.keyword))
+            raise MistakeError(f"{definition.name} holds itself", definition.start, len(definition.keyword))
         self._reading.append(definition.name)
         try:
             return parse_struct(definition, self.resolver, self.structs.__getitem__)
@@ -190,15 +196,15 @@ class Table:
                     if line.variant:
                         waiting.append((file, category, text, number, offset, line))
                     else:
-                        self._add_base(file, category, number, line)
-                except Mistake as mistake:
+                        self._add_base((file, number), category, line)
+                except MistakeError as mistake:
                     self.problems.append(problem_at(file, text, mistake.shifted(offset)))
                 except TableError as error:
                     self.problems += error.problems
         for file, _, text, number, offset, line in waiting:
             try:
-                self._add_variant(file, number, line)
-            except Mistake as mistake:
+                self._add_variant((file, number), line)
+            except MistakeError as mistake:
                 self.problems.append(problem_at(file, text, mistake.shifted(offset)))
             except TableError as error:
                 self.problems += error.problems
@@ -206,28 +212,28 @@ class Table:
             base = self.by_name[name]
             self._choosers[base.number] = tuple(self._make_choosers(base, lines))
 
-    def _add_base(self, file: str, category: str, number: int, line: Line) -> None:
+    def _add_base(self, place: Place, category: str, line: Line) -> None:
         nr = self._numbers[self.arch].get(line.name)
         if nr is None:
             known = self._numbers["arm64" if self.arch == "x86_64" else "x86_64"]
             if line.attributes.arch or line.name not in known:
                 where = f"on {line.attributes.arch}" if line.attributes.arch else "on either architecture"
                 hint = did_you_mean(line.name, [*self._numbers[self.arch], *known])
-                raise Mistake(f"{line.name} has no number {where}", 0, len(line.name), hint)
+                raise MistakeError(f"{line.name} has no number {where}", 0, len(line.name), hint)
             return
         if line.name in self.by_name:
             other = self.by_name[line.name]
-            raise Mistake(f"{line.name} stands in {other.file}:{other.line} already", 0, len(line.name))
-        syscall = self._syscall(file, category, number, line, nr, self.resolver.params(line, None, self._no_const))
+            raise MistakeError(f"{line.name} stands in {other.file}:{other.line} already", 0, len(line.name))
+        syscall = self._syscall(place, category, line, nr, self.resolver.params(line, None, self._no_const))
         self.calls[nr] = self.by_name[line.name] = syscall
 
-    def _add_variant(self, file: str, number: int, line: Line) -> None:
+    def _add_variant(self, place: Place, line: Line) -> None:
         base = self.by_name.get(line.name)
         if base is None:
             if line.name in self._numbers[self.arch] or not any(
                 line.name in column for column in self._numbers.values()
             ):
-                raise Mistake(
+                raise MistakeError(
                     f"there is no line {line.name} without `$`",
                     0,
                     len(line.name),
@@ -237,33 +243,45 @@ class Table:
         lines = self.variants.setdefault(line.name, [])
         twin = next((other for other in lines if other.variant == line.variant), None)
         if twin is not None:
-            raise Mistake(f"{twin.full_name} stands in {twin.file}:{twin.line} already", 0, len(twin.full_name))
+            raise MistakeError(f"{twin.full_name} stands in {twin.file}:{twin.line} already", 0, len(twin.full_name))
         try:
             params = self.resolver.params(line, base.params, self._const)
         except _NotHereError:
             return
         if all(param.const is None for param in params):
-            raise Mistake("a variant has a `const` parameter that selects it", 0, len(line.name))
-        lines.append(self._syscall(file, base.category, number, line, base.number, params))
+            raise MistakeError("a variant has a `const` parameter that selects it", 0, len(line.name))
+        lines.append(self._syscall(place, base.category, line, base.number, params))
 
-    def _syscall(
-        self, file: str, category: str, number: int, line: Line, nr: int, params: tuple[Param, ...]
-    ) -> Syscall:
+    def _syscall(self, place: Place, category: str, line: Line, nr: int, params: tuple[Param, ...]) -> Syscall:
         attributes = line.attributes
         try:
             returns = self.resolver.type(line.returns)
-        except Mistake as mistake:
+        except MistakeError as mistake:
             raise mistake.shifted(line.returns_offset) from None
         if not returns.width:
-            raise Mistake("a result is a number", line.returns_offset, len(line.returns))
+            raise MistakeError("a result is a number", line.returns_offset, len(line.returns))
         return Syscall(
-            line.name, line.variant, nr, params, returns, category, attributes.waits, attributes.io, attributes.replay,
-            attributes.irregular, attributes.unsupported, attributes.at_enter, attributes.noreturn, self.arch, file, number,
-        )  # fmt: skip
+            name=line.name,
+            variant=line.variant,
+            number=nr,
+            params=params,
+            returns=returns,
+            category=category,
+            waits=attributes.waits,
+            io=attributes.io,
+            replay=attributes.replay,
+            irregular=attributes.irregular,
+            unsupported=attributes.unsupported,
+            at_enter=attributes.at_enter,
+            noreturn=attributes.noreturn,
+            arch=self.arch,
+            file=place[0],
+            line=place[1],
+        )
 
     @staticmethod
     def _no_const(name: str, type_: Type) -> int:
-        raise Mistake("only a line with a `$` variant has `const` parameters", 0)
+        raise MistakeError("only a line with a `$` variant has `const` parameters", 0)
 
     def _const(self, name: str, type_: Type) -> int:
         """Return the value of the constant of a variant's parameter."""
@@ -271,12 +289,12 @@ class Table:
             return int(name, 0)
         constants = self.constants.get(type_.name) if type_.kind in (*SET_KEYWORDS, *NUMBERS) else None
         if constants is None:
-            raise Mistake(f"{type_.name} is no set of constants, so {name} has no value", 0)
+            raise MistakeError(f"{type_.name} is no set of constants, so {name} has no value", 0)
         value = constants.values.get(name)
         if value is None:
             if f"{name} @" in self._sets[type_.name].text:
                 raise _NotHereError
-            raise Mistake(f"{name} is not in the set {type_.name}", 0, hint=did_you_mean(name, constants.values))
+            raise MistakeError(f"{name} is not in the set {type_.name}", 0, hint=did_you_mean(name, constants.values))
         return value
 
     def _make_choosers(self, base: Syscall, lines: list[Syscall]) -> list[Chooser]:
@@ -330,7 +348,7 @@ def read_sources(folder: str = DATA) -> Sources:
     structs: list[Definition] = []
     for stem, keywords, found in (("constants", SET_KEYWORDS, sets), ("structs", STRUCT_KEYWORDS, structs)):
         for path in _files(folder, stem):
-            found += index_definitions(path, _read(folder, path), keywords, problems)
+            found.extend(index_definitions(path, _read(folder, path), keywords, problems))
     numbers = _read_numbers(folder, problems)
     return Sources(calls, sets, structs, numbers, problems)
 

@@ -1,0 +1,172 @@
+"""The copy plan: which memory a capture keeps for a call, as bpf/wire.h's structures say it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from retrograde.syscalls.model import Param, Syscall, Term
+from retrograde.syscalls.table import Table
+
+SIMPLE_OPS = {
+    "path": "STRING",
+    "string": "STRING",
+    "strings": "STRINGS",
+    "iovec": "IOVEC",
+    "msghdr": "MSGHDR",
+    "mmsghdr": "MMSGHDR",
+    "ioctl_arg": "IOCTL",
+}
+MAX_LENGTH = 0xFFFF_FFFF
+
+
+class PlanError(ValueError):
+    """The plan can't say what a line says."""
+
+    def __init__(self, line: Syscall, reason: str) -> None:
+        super().__init__(f"{line.full_name}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+class LengthTerm(NamedTuple):
+    """struct rg_length: one bound of a length in bytes."""
+
+    kind: str = "NONE"
+    arg: int = 0
+    multiplier: int = 0
+
+
+class Op(NamedTuple):
+    """struct rg_op: the memory of one argument."""
+
+    kind: str
+    arg: int
+    flags: tuple[str, ...]
+    lengths: tuple[LengthTerm, ...]
+
+
+class Plan(NamedTuple):
+    """struct rg_plan: the memory of a call."""
+
+    ops: tuple[Op, ...] = ()
+    flags: tuple[str, ...] = ()
+    deref_arg: int = 0
+    selector: int = 0
+    selector_mask: int = 0
+
+
+class Variant(NamedTuple):
+    """The plan of a call whose command has a value."""
+
+    line: Syscall
+    command: int
+    plan: Plan
+
+
+def plan_of(table: Table, line: Syscall) -> Plan:
+    """Return the plan of one line, as if the call had no variants.
+
+    Raises:
+        PlanError: the line says more than a plan can.
+    """
+    if line.unsupported and not line.params:
+        return Plan()
+    ops = tuple(_op(table, line, index, param) for index, param in enumerate(line.params) if param.direction)
+    derefs = {length.arg for op in ops for length in op.lengths if length.kind.startswith("DEREF")}
+    if len(derefs) > 1 and not line.irregular:
+        raise PlanError(line, "two lengths depend on different memory: @irregular")
+    flags = [
+        name
+        for name, there in (
+            ("ENTER", line.at_enter),
+            ("DEREF", bool(derefs)),
+            ("NORETURN", line.noreturn),
+            ("IRREGULAR", line.irregular is not None),
+        )
+        if there
+    ]
+    return Plan(ops, tuple(flags), min(derefs, default=0))
+
+
+def plans_of(table: Table) -> tuple[dict[int, Plan], list[Variant]]:
+    """Return the plans by number, and those of variants whose memory is not that of the line without `$`.
+
+    Raises:
+        PlanError: a line says more than a plan can.
+    """
+    plans = {}
+    variants = []
+    for nr, line in sorted(table.calls.items()):
+        plan = plan_of(table, line)
+        chosen: dict[int, Variant] = {}
+        selectors = set()
+        for chooser in table.choosers(nr):
+            for key, variant in chooser.lines.items():
+                own = plan_of(table, variant)
+                if own == plan:
+                    continue
+                if len(chooser.selectors) > 1:
+                    raise PlanError(variant, "memory that depends on two commands: make the line without `$` say it")
+                selectors.add(chooser.selectors[0])
+                chosen.setdefault(key[0], Variant(variant, key[0], own))
+        if len(selectors) > 1:
+            raise PlanError(line, "its variants' memory depends on different arguments")
+        if chosen:
+            selector, mask = selectors.pop()
+            plan = _with_variants(line, plan, [variant.plan for variant in chosen.values()], selector, mask)
+            variants += [chosen[command] for command in sorted(chosen)]
+        plans[nr] = plan
+    return plans, variants
+
+
+def _with_variants(line: Syscall, plan: Plan, others: list[Plan], selector: int, mask: int) -> Plan:
+    """Return the base plan that leads to variants; what must be known at enter is in it."""
+    derefs = {other.deref_arg for other in [plan, *others] if "DEREF" in other.flags}
+    if len(derefs) > 1:
+        raise PlanError(line, "the lengths of its variants depend on different memory")
+    flags = [*plan.flags, "VARIANTS"]
+    if derefs and "DEREF" not in flags:
+        flags.append("DEREF")
+    return plan._replace(
+        flags=tuple(flags), deref_arg=derefs.pop() if derefs else 0, selector=selector, selector_mask=mask & 0xFFFF_FFFF
+    )
+
+
+def _op(table: Table, line: Syscall, index: int, param: Param) -> Op:
+    type_ = param.type
+    kind = SIMPLE_OPS.get(type_.kind, "BYTES")
+    if kind == "IOCTL" and index == 0:
+        raise PlanError(line, "ioctl_arg needs the command in the second argument")
+    size = table.element_size(type_)
+    lengths: tuple[LengthTerm, ...] = ()
+    if type_.kind == "fdset":
+        assert type_.length is not None
+        term = type_.length.terms[0]
+        if len(type_.length.terms) > 1 or (term.kind, term.multiplier) != ("arg", 1):
+            raise PlanError(line, "the bits of an fdset are counted by an argument")
+        lengths = (LengthTerm("BITMAP", term.arg, 1),)
+    elif type_.length is not None:
+        scale = 1 if kind in ("IOVEC", "MMSGHDR") else size
+        lengths = tuple(_length(line, term, scale) for term in type_.length.terms)
+    elif kind == "BYTES":
+        lengths = (LengthTerm("CONST", 0, size),)
+    flags = [
+        name
+        for name, there in (
+            ("IN", param.direction in ("in", "inout")),
+            ("OUT", param.direction in ("out", "inout")),
+            ("ALWAYS", param.always),
+            ("PAYLOAD", param.payload),
+        )
+        if there
+    ]
+    return Op(kind, index, tuple(flags), lengths)
+
+
+def _length(line: Syscall, term: Term, scale: int) -> LengthTerm:
+    multiplier = term.multiplier * scale
+    if not 0 < multiplier <= MAX_LENGTH:
+        raise PlanError(line, f"a length is multiplied by {multiplier}")
+    if term.kind == "deref":
+        return LengthTerm(f"DEREF{8 * line.params[term.arg].type.width}", term.arg, multiplier)
+    return LengthTerm(term.kind.upper(), max(0, term.arg), multiplier)
