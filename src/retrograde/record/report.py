@@ -1,0 +1,79 @@
+"""What a capture that has ended has to show for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import retrograde
+from retrograde.recording import store
+
+
+def amount(number: float) -> str:
+    """Return bytes as people read them: `13.2 KiB`."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":
+            break
+        number /= 1024
+    return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a capture went.
+
+    Attributes:
+        name: of the recording.
+        events, lost: how many.
+        seconds: how long the capture took.
+        bytes: on disk.
+        exit_status: wait status of the started command, None where none was started or it has not ended.
+        backend: `ebpf` or `ptrace`.
+    """
+
+    name: str
+    events: int
+    lost: int
+    seconds: float
+    bytes: int
+    exit_status: int | None
+    backend: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Outcome:
+        """Return the outcome of the capture that wrote ``folder``."""
+        with retrograde.open(folder) as recording:
+            end = recording.end or {}
+            info = recording.info
+        return cls(
+            name=folder.name if folder.parent == store.recordings_folder() else str(folder),
+            events=int(end.get("events", 0)),
+            lost=int(end.get("lost", 0)),
+            seconds=int(end.get("duration_ns", 0)) / 1e9,
+            bytes=sum(entry.stat().st_size for entry in folder.iterdir()),
+            exit_status=end.get("exit_status"),
+            backend=str(info.get("backend", "")),
+        )
+
+    @property
+    def exit_code(self) -> int | None:
+        """The command's exit code as a shell gives it: 128 + N where signal N killed it. None where it goes on."""
+        if self.exit_status is None:
+            return None
+        code = os.waitstatus_to_exitcode(self.exit_status)
+        return code if code >= 0 else 128 - code
+
+    def summary(self) -> str:
+        """Return it in a line."""
+        each = f", {self.bytes / self.events:.1f} bytes an event" if self.events else ""
+        return (
+            f"{self.name}: {self.events:,} events in {self.seconds:.2f} s, {self.lost:,} lost, "
+            f"{amount(self.bytes)}{each}"
+        )
+
+
+def next_commands(folder: Path) -> tuple[str, ...]:
+    """Return the commands that one would type next."""
+    name = folder.name if folder.parent == store.recordings_folder() else str(folder)
+    return (f"  retrograde read {name}", f"  retrograde stats {name}")

@@ -1,0 +1,163 @@
+"""A run of the capture program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from retrograde.errors import EXIT_CANNOT, EXIT_USAGE, CannotError, RetrogradeError, UsageError
+from retrograde.record.options import CaptureOptions
+from retrograde.record.program import find_capture_program
+from retrograde.recording import Block, StreamReader
+from retrograde.recording.blocks import BlockType
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_SECONDS = 0.05
+
+
+class Capture:
+    """`retrograde-capture` at work on a folder.
+
+    Its own messages go to stderr. Signals that ask us to end are passed on to it: it then ends cleanly.
+
+    Args:
+        options: what to capture.
+        folder: the recording to write; must not exist.
+
+    Raises:
+        CannotError: there is no capture program.
+    """
+
+    def __init__(self, options: CaptureOptions, folder: Path) -> None:
+        self.folder = folder
+        program = find_capture_program()
+        self._process = subprocess.Popen([str(program), *options.arguments(str(folder))])
+        self._handlers = {number: signal.signal(number, self._forward) for number in _FORWARDED}
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def poll(self) -> int | None:
+        """Return the program's exit code, or None while it works."""
+        return self._process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it to end, as Ctrl-C does."""
+        self._forward(signal.SIGINT, None)
+
+    def wait(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            CannotError: this machine or user can't; UsageError: the options do not fit; RetrogradeError: it failed.
+                The program has said why on stderr.
+        """
+        try:
+            code = self._process.wait()
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+        if code == 0:
+            return
+        if code < 0:
+            raise RetrogradeError(
+                f"the capture was killed by {signal.Signals(-code).name}",
+                hint=f"what it had written can be read: retrograde read {self.folder}",
+            )
+        kind = {EXIT_CANNOT: CannotError, EXIT_USAGE: UsageError}.get(code, RetrogradeError)
+        raise kind(f"the capture ended with exit code {code}")
+
+
+class LiveCapture:
+    """A capture whose blocks are read while it goes on.
+
+    The capture writes files and this follows them, so that a slow reader (a terminal, a pager) never holds it back and
+    never makes it lose anything.
+
+    Args:
+        options: what to capture.
+        keep: the recording to keep; None for a temporary one that is removed at the end.
+    """
+
+    def __init__(self, options: CaptureOptions, keep: Path | None = None) -> None:
+        self._temporary = Path(tempfile.mkdtemp(prefix="retrograde-")) if keep is None else None
+        folder = keep if keep is not None else self._temporary_path() / "live"
+        try:
+            self.capture = Capture(options, folder)
+        except BaseException:
+            self._remove()
+            raise
+
+    def _temporary_path(self) -> Path:
+        assert self._temporary is not None
+        return self._temporary
+
+    def _remove(self) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def __enter__(self) -> LiveCapture:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self.capture.poll() is None:
+                self.capture.interrupt()
+                with contextlib.suppress(RetrogradeError):
+                    self.capture.wait()
+        finally:
+            self._remove()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks as they are written, until the capture has ended and all has been read.
+
+        Raises:
+            CannotError, UsageError, RetrogradeError: as :meth:`Capture.wait`.
+        """
+        for number in range(1_000_000):
+            path = self.capture.folder / f"events-{number:06}"
+            if not self._wait_for(path):
+                break
+            with path.open("rb", buffering=0) as file:
+                for block in self._follow(file):
+                    yield block
+                    if block.type == BlockType.END:
+                        self.capture.wait()
+                        return
+        self.capture.wait()
+
+    def _wait_for(self, path: Path) -> bool:
+        while not path.exists():
+            if self.capture.poll() is not None:
+                return path.exists()
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _follow(self, file: object) -> Iterator[Block]:
+        reader = StreamReader(file)
+        raise NotImplementedError(reader)
+
+
+def start_capture(options: CaptureOptions, keep: Path | None = None) -> LiveCapture:
+    """Start a capture whose blocks are read while it goes on; use it in a ``with`` statement."""
+    return LiveCapture(options, keep)
+
+
+def hand_over(path: Path) -> None:
+    """Give a recording made under sudo to the user who called it."""
+    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if os.geteuid() != 0 or uid is None or gid is None:
+        return
+    for entry in (path, *path.iterdir()):
+        os.chown(entry, int(uid), int(gid), follow_symlinks=False)
