@@ -7,6 +7,7 @@ BUILD := build
 STAMPS := $(BUILD)/stamps
 
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
+PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
 .PHONY: help demo build test test-unit lint format wheel capture-arm64 test-arm64 test-kernels bench clean
 
@@ -31,7 +32,7 @@ $(STAMPS)/installed: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/v
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev,frames]'
 	@touch $@
 
-test: build $(STAMPS)/packages-test ## all tests, but those that boot kernels
+test: build wheel $(STAMPS)/packages-test ## all tests, but those that boot kernels
 	$(BIN)/python -m pytest
 
 test-unit: build ## the tests that need no privileges
@@ -67,8 +68,11 @@ test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels
 bench: build $(STAMPS)/packages-bench ## what recording costs: docs/experiments/overhead.md
 	$(BIN)/python -m bench.overhead
 
-wheel: $(STAMPS)/venv ## dist/*.whl, which installs where there is no compiler
+wheel: $(STAMPS)/wheel ## dist/*.whl, which installs where there is no compiler
+
+$(STAMPS)/wheel: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(PYTHON_SOURCES) $(STAMPS)/venv
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+	@touch $@
 
 clean: ## remove what was built
 	rm -rf $(BUILD) dist

@@ -156,7 +156,7 @@ def report(workloads: list[Workload], chosen: list[Tool], cells: dict[tuple[str,
     lines = [
         "# The experiment: overhead",
         "",
-        f"Written by `make bench`: {rounds} rounds, interleaved (each round runs every workload under every tool once), "
+        f"Written by `make bench`: {rounds} rounds, interleaved (each round runs each work under each tool once), "
         f"medians. Linux {platform.release()}, {os.cpu_count()} CPUs, {platform.machine()}. A ratio is how many times "
         "as long the work took as the bare runs of the same rounds; for redis, bare requests/s by requests/s.",
         "",
