@@ -78,7 +78,7 @@ def flags_text(prefix: str, names: tuple[str, ...]) -> str:
 
 
 def length_text(length: LengthTerm) -> str:
-    return f"{{RG_LEN_{length.kind}, {length.arg}, 0, {length.multiplier}}}"
+    return f"{{RG_LEN_{length.kind}, {length.arg}, {length.addend}, {length.multiplier}}}"
 
 
 def op_text(op: Op) -> str:

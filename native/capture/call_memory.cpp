@@ -39,6 +39,12 @@ std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b) {
     return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
 }
 
+std::uint64_t scaled(std::uint64_t value, const rg_length &length) {
+    const std::uint64_t product = saturating_product(value, length.multiplier);
+    std::uint64_t sum;
+    return __builtin_add_overflow(product, length.addend, &sum) ? product : sum;
+}
+
 // Walks the plan of one call.
 class Walk {
   public:
@@ -208,18 +214,18 @@ std::uint64_t Walk::term(const rg_length &length) const {
     case RG_LEN_CONST:
         return length.multiplier;
     case RG_LEN_ARG:
-        return saturating_product(argument, length.multiplier);
+        return scaled(argument, length);
     case RG_LEN_RET:
         if (at_enter_)
             return std::numeric_limits<std::uint64_t>::max();
-        return event_.result > 0 ? saturating_product(static_cast<std::uint64_t>(event_.result), length.multiplier) : 0;
+        return event_.result > 0 ? scaled(static_cast<std::uint64_t>(event_.result), length) : 0;
     case RG_LEN_BITMAP:
         return (std::min<std::uint64_t>(argument, 1 << 30) + 63) / 64 * 8;
     case RG_LEN_DEREF32:
     case RG_LEN_DEREF64: {
         std::uint64_t value = 0;
         memory_.read(argument, &value, length.kind == RG_LEN_DEREF32 ? 4 : 8);
-        return saturating_product(at_enter_ ? value : std::min(value, deref_), length.multiplier);
+        return scaled(at_enter_ ? value : std::min(value, deref_), length);
     }
     default:
         return std::numeric_limits<std::uint64_t>::max();

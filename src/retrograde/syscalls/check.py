@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from retrograde.syscalls.language import ARCHITECTURES
 from retrograde.syscalls.model import Syscall
+from retrograde.syscalls.plan import PlanError, plan_of, plans_of
 from retrograde.syscalls.problems import Problem, TableError
 from retrograde.syscalls.table import DATA, Sources, Table, read_sources
 
@@ -47,23 +48,18 @@ def _unlisted(table: Table, sources: Sources) -> list[Problem]:
 def _uncopyable(table: Table) -> list[Problem]:
     """Lines whose memory the copy plan can't express and that do not say so."""
     found = []
-    lines = [*table.by_name.values(), *(line for lines in table.variants.values() for line in lines)]
-    for line in lines:
-        derefs = {
-            term.arg
-            for param in line.params
-            if param.type.length
-            for term in param.type.length.terms
-            if term.kind == "deref"
-        }
-        if len(derefs) > 1 and not line.irregular:
-            found.append(_at(line, "two lengths depend on different memory: @irregular"))
-        if not line.irregular:
-            found += [
-                _at(line, f"{param.name}: ioctl_arg needs the command in the second argument")
-                for param in line.params
-                if param.type.kind == "ioctl_arg" and line.name != "ioctl"
-            ]
+    for line in [*table.by_name.values(), *(line for lines in table.variants.values() for line in lines)]:
+        try:
+            plan_of(table, line)
+        except PlanError as error:
+            found.append(_at(error.line, error.reason))
+        except TableError as error:
+            found += error.problems
+    if not found:
+        try:
+            plans_of(table)
+        except PlanError as error:
+            found.append(_at(error.line, error.reason))
     return found
 
 

@@ -384,9 +384,28 @@ class Resolver:
             position = match.end()
             if position == len(text):
                 return Term(kind, arg, multiplier)
+            if text[position] == "+":
+                return Term(kind, arg, multiplier, self._addend(text, position + 1))
             if text[position] != "*":
-                raise MistakeError("expected `*` or the end of the length", position, len(text) - position)
+                raise MistakeError("expected `*`, `+` or the end of the length", position, len(text) - position)
             position += 1
+
+    def _addend(self, text: str, position: int) -> int:
+        match = _FACTOR.fullmatch(text, position)
+        if match and match["number"]:
+            return int(match["number"], 0)
+        if match and match["type"]:
+            size = self._names.size_of(match["type"])
+            if size is not None:
+                return size
+        raise MistakeError("only a number or `sizeof(T)` can be added", position, len(text) - position)
+
+
+def deref_width(param: Param) -> int:
+    """Return the bytes of the number that `*name` reads: of bytes it is their first four."""
+    if param.type.kind == "bytes":
+        return 4
+    return param.type.width if param.type.width in (4, 8) else 0
 
 
 class _Scope:
@@ -409,7 +428,7 @@ class _Scope:
                 continue
             for term in param.type.length.terms:
                 target = params[term.arg] if term.kind in ("arg", "deref") else None
-                if term.kind == "deref" and target and not (target.direction and target.type.width in (4, 8)):
+                if term.kind == "deref" and target and not (target.direction and deref_width(target)):
                     raise MistakeError(f"{target.name} does not point to a number of 4 or 8 bytes", offset, len(part))
                 if term.kind == "arg" and target and target.direction and target.const is None:
                     raise MistakeError(f"{target.name} is memory, no length", offset, len(part), f"*{target.name}?")

@@ -62,18 +62,20 @@ SET_DEFAULT_WIDTH = "u32"
 
 
 class Term(NamedTuple):
-    """One bound of a length: a value times a constant.
+    """One bound of a length: a value times a constant, and a constant more.
 
     Attributes:
         kind: "const" (the value is 1), "arg" (an argument), "ret" (the result, 0 where negative) or "deref" (the number
             that an argument points to, the smaller of its values before and after the call).
         arg: which argument, 0 to 5; -1 for "const" and "ret".
         multiplier: the constant.
+        addend: added to the product.
     """
 
     kind: str
     arg: int
     multiplier: int
+    addend: int = 0
 
 
 class Length(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from retrograde.syscalls.language import deref_width
 from retrograde.syscalls.model import Param, Syscall, Term
 from retrograde.syscalls.table import Table
 
@@ -17,6 +18,7 @@ SIMPLE_OPS = {
     "ioctl_arg": "IOCTL",
 }
 MAX_LENGTH = 0xFFFF_FFFF
+MAX_ADDEND = 0xFFFF
 
 
 class PlanError(ValueError):
@@ -34,6 +36,7 @@ class LengthTerm(NamedTuple):
     kind: str = "NONE"
     arg: int = 0
     multiplier: int = 0
+    addend: int = 0
 
 
 class Op(NamedTuple):
@@ -167,6 +170,11 @@ def _length(line: Syscall, term: Term, scale: int) -> LengthTerm:
     multiplier = term.multiplier * scale
     if not 0 < multiplier <= MAX_LENGTH:
         raise PlanError(line, f"a length is multiplied by {multiplier}")
+    addend = term.addend * scale
+    if term.kind == "const":
+        return LengthTerm("CONST", 0, multiplier + addend)
+    if addend > MAX_ADDEND or (addend and term.kind == "ret"):
+        raise PlanError(line, f"{addend} bytes can't be added to a length")
     if term.kind == "deref":
-        return LengthTerm(f"DEREF{8 * line.params[term.arg].type.width}", term.arg, multiplier)
-    return LengthTerm(term.kind.upper(), max(0, term.arg), multiplier)
+        return LengthTerm(f"DEREF{8 * deref_width(line.params[term.arg])}", term.arg, multiplier, addend)
+    return LengthTerm(term.kind.upper(), max(0, term.arg), multiplier, addend)
