@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from retrograde.events import Event
-from retrograde.fields.registry import Extract, FieldType, Value, define
+from retrograde.fields.registry import Choices, Element, Extract, FieldType, Value, define
 from retrograde.state import Address, Descriptor
+from retrograde.state.descriptor import TYPE_NAMES
 
 
-def _field(name: str, kind: FieldType, description: str) -> Callable[[Callable[[Descriptor], Value | None]], Extract]:
+def _field(
+    name: str, kind: FieldType, description: str, choices: Choices | None = None, element: Element = "str"
+) -> Callable[[Callable[[Descriptor], Value | None]], Extract]:
     """Enter a function of the descriptor as a field of the event."""
 
     def enter(of_descriptor: Callable[[Descriptor], Value | None]) -> Extract:
         def extract(event: Event) -> Value | None:
             return of_descriptor(event.descriptor) if event.descriptor is not None else None
 
-        return define(name, kind, description)(extract)
+        return define(name, kind, description, choices=choices, element=element)(extract)
 
     return enter
 
@@ -31,12 +34,17 @@ def _name(fd: Descriptor) -> str | None:
     return fd.name or None
 
 
-@_field("fd.type", "str", "file, directory, ipv4, ipv6, unix, pipe, event, signalfd, eventpoll, inotify, timerfd, …")
+@_field(
+    "fd.type",
+    "str",
+    "file, directory, ipv4, ipv6, unix, pipe, event, signalfd, eventpoll, inotify, timerfd, …",
+    TYPE_NAMES.values,
+)
 def _type(fd: Descriptor) -> str:
     return fd.type
 
 
-@_field("fd.typechar", "str", "the type as one letter: f d 4 6 u p e s l i t n b r m P o")
+@_field("fd.typechar", "str", "the type as one letter: f d 4 6 u p e s l i t n b r m P o", TYPE_NAMES.keys)
 def _typechar(fd: Descriptor) -> str:
     return fd.typechar
 
@@ -66,7 +74,7 @@ def _ip(fd: Descriptor) -> list[str] | None:
     return [end.host for end in (fd.local, fd.remote) if end is not None and end.port is not None] or None
 
 
-@_field("fd.port", "list", "ports of both ends of an internet socket")
+@_field("fd.port", "list", "ports of both ends of an internet socket", element="int")
 def _port(fd: Descriptor) -> list[int] | None:
     return [end.port for end in (fd.local, fd.remote) if end is not None and end.port is not None] or None
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from retrograde.events import Event, Kind
+from retrograde.fields import choices
 from retrograde.fields.registry import Extract, define, define_family
-from retrograde.printer.arguments import arguments, event_type, format_info, raw_argument, result_name
-from retrograde.printer.payload import payload
-from retrograde.printer.times import datetime_text
+
+# The printer is imported where it is used: its formats print fields, and so it imports this package.
+
+_OTHER_CATEGORIES: dict[int, str] = {
+    Kind.FORK: "process",
+    Kind.EXEC: "process",
+    Kind.EXIT: "process",
+    Kind.SIGNAL: "signal",
+    Kind.SWITCH: "sched",
+}
 
 
 def _realtime(event: Event) -> int:
     offset = event.process.context.realtime_offset if event.process is not None else 0
     return event.exit + offset
+
+
+def _event_type(event: Event) -> str:
+    if event.syscall is not None:
+        return event.syscall.name
+    from retrograde.printer.arguments import event_type
+
+    return event_type(event)
 
 
 @define("evt.num", "int", "number of the event in the recording, from 0")
@@ -31,6 +47,8 @@ def _outputtime(event: Event) -> int:
 
 @define("evt.datetime", "str", "date and time of the event, to the ns")
 def _datetime(event: Event) -> str:
+    from retrograde.printer.times import datetime_text
+
     return datetime_text(_realtime(event))
 
 
@@ -39,13 +57,13 @@ def _rawtime(event: Event) -> int:
     return _realtime(event)
 
 
-@define("evt.reltime", "int", "ns since the first event of the recording")
+@define("evt.reltime", "int", "ns since the first event of the recording", unit="ns")
 def _reltime(event: Event) -> int | None:
     start = event.process.context.start_ns if event.process is not None else None
     return event.exit - start if start is not None else None
 
 
-@define("evt.deltatime", "int", "ns since the event before")
+@define("evt.deltatime", "int", "ns since the event before", unit="ns")
 def _deltatime(event: Event) -> int | None:
     if event.process is None:
         return None
@@ -53,7 +71,7 @@ def _deltatime(event: Event) -> int | None:
     return event.exit - before if before is not None else 0
 
 
-@define("evt.latency", "int", "ns from the call's start to its end")
+@define("evt.latency", "int", "ns from the call's start to its end", unit="ns")
 def _latency(event: Event) -> int | None:
     return event.latency if event.kind == Kind.SYSCALL else None
 
@@ -63,41 +81,69 @@ def _cpu(event: Event) -> int:
     return event.cpu
 
 
-@define("evt.dir", "str", "< for a call that returned and for other events, > for a call that did not")
+@define(
+    "evt.dir",
+    "str",
+    "< for a call that returned and for other events, > for a call that did not",
+    choices=lambda: ("<", ">"),
+)
 def _dir(event: Event) -> str:
     return ">" if event.kind == Kind.ENTER else "<"
 
 
-@define("evt.type", "str", "name of the system call, or clone, procexec, procexit, signaldeliver, switch", kernel="syscall")
+@define(
+    "evt.type",
+    "str",
+    "name of the system call, or clone, procexec, procexit, signaldeliver, switch",
+    kernel="syscall",
+    choices=choices.event_types,
+)
 def _type(event: Event) -> str:
-    return event_type(event)
+    return _event_type(event)
 
 
-@define("syscall.type", "str", "name of the system call; nothing for other events", kernel="syscall")
+@define(
+    "syscall.type",
+    "str",
+    "name of the system call; nothing for other events",
+    kernel="syscall",
+    choices=choices.syscalls,
+)
 def _syscall_type(event: Event) -> str | None:
-    return event_type(event) if event.kind in (Kind.SYSCALL, Kind.ENTER) else None
+    return _event_type(event) if event.kind in (Kind.SYSCALL, Kind.ENTER) else None
 
 
-@define("evt.category", "str", "file, memory, process, net, signal, time, ipc, event, system, sched or security")
+@define(
+    "evt.category",
+    "str",
+    "file, memory, process, net, signal, time, ipc, event, system, sched or security",
+    choices=lambda: choices.CATEGORIES,
+)
 def _category(event: Event) -> str | None:
     if event.syscall is not None:
         return event.syscall.category
-    return {Kind.SIGNAL: "signal", Kind.SWITCH: "sched"}.get(Kind(event.kind), "process") if event.nr == -1 else None
+    return _OTHER_CATEGORIES.get(event.kind)
 
 
 @define("evt.args", "str", "all arguments and the result, as they are printed")
 def _args(event: Event) -> str:
+    from retrograde.printer.arguments import format_info
+
     return format_info(event)
 
 
 @define("evt.info", "str", "the same as evt.args")
 def _info(event: Event) -> str:
+    from retrograde.printer.arguments import format_info
+
     return format_info(event)
 
 
 @define_family("evt.arg.NAME", "str", "an argument by its name (`res` or `fd`: the result), as it is printed")
 def _arg_named(parameter: str) -> Extract:
     def extract(event: Event) -> str | None:
+        from retrograde.printer.arguments import arguments
+
         return next((text for name, text in arguments(event) if name == parameter), None)
 
     return extract
@@ -111,6 +157,8 @@ def _arg_numbered(parameter: str) -> Extract:
         params = event.syscall.params if event.syscall is not None else ()
         if position >= len(params):
             return None
+        from retrograde.printer.arguments import arguments
+
         wanted = params[position].name
         # The result stands first and may have the same name as an argument.
         return next((text for name, text in reversed(arguments(event)) if name == wanted), None)
@@ -121,13 +169,17 @@ def _arg_numbered(parameter: str) -> Extract:
 @define_family("evt.rawarg.NAME", "int", "an argument by its name, as the number that was passed")
 def _rawarg_named(parameter: str) -> Extract:
     def extract(event: Event) -> int | None:
+        from retrograde.printer.arguments import raw_argument
+
         return raw_argument(event, parameter)
 
     return extract
 
 
-@define("evt.res", "str", "SUCCESS, or the name of the error")
+@define("evt.res", "str", "SUCCESS, or the name of the error", choices=choices.results)
 def _res(event: Event) -> str | None:
+    from retrograde.printer.arguments import result_name
+
     return result_name(event)
 
 
@@ -143,11 +195,13 @@ def _failed(event: Event) -> bool:
 
 @define("evt.buffer", "str", "data that the call moved, one character a byte (Latin-1)")
 def _buffer(event: Event) -> str | None:
+    from retrograde.printer.payload import payload
+
     data = payload(event)
     return data.decode("latin-1") if data is not None else None
 
 
-@define("evt.buflen", "int", "bytes that the call moved")
+@define("evt.buflen", "int", "bytes that the call moved", unit="bytes")
 def _buflen(event: Event) -> int | None:
     if event.kind != Kind.SYSCALL or event.syscall is None or event.syscall.io is None:
         return None

@@ -7,20 +7,22 @@ import posixpath
 from collections.abc import Callable
 
 from retrograde.events import Event
-from retrograde.fields.registry import Extract, FieldType, Value, define, define_family
+from retrograde.fields.registry import Element, Extract, FieldType, Value, define, define_family
 from retrograde.state import Process
 
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "mksh", "tcsh", "csh", "ash", "busybox"})
 
 
-def _field(name: str, kind: FieldType, description: str) -> Callable[[Callable[[Process], Value | None]], Extract]:
+def _field(
+    name: str, kind: FieldType, description: str, element: Element = "str"
+) -> Callable[[Callable[[Process], Value | None]], Extract]:
     """Enter a function of the process as a field of the event."""
 
     def enter(of_process: Callable[[Process], Value | None]) -> Extract:
         def extract(event: Event) -> Value | None:
             return of_process(event.process) if event.process is not None else None
 
-        return define(name, kind, description)(extract)
+        return define(name, kind, description, element=element)(extract)
 
     return enter
 
@@ -35,7 +37,7 @@ def _name(event: Event) -> str | None:
     return (event.process.thread_name(event.tid) or None) if event.process is not None else None
 
 
-@define("proc.duration", "int", "ns from the process's start to the event")
+@define("proc.duration", "int", "ns from the process's start to the event", unit="ns")
 def _duration(event: Event) -> int | None:
     if event.process is None or event.process.start is None:
         return None
@@ -92,7 +94,7 @@ def _aname(process: Process) -> list[str]:
     return [ancestor.name for ancestor in process.ancestors()]
 
 
-@_field("proc.apid", "list", "process ids of all known ancestors, the parent first")
+@_field("proc.apid", "list", "process ids of all known ancestors, the parent first", "int")
 def _apid(process: Process) -> list[int]:
     return [ancestor.pid for ancestor in process.ancestors()]
 

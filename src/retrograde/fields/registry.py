@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,9 +14,13 @@ from retrograde.events import Event
 # A list holds numbers or texts; a comparison with it holds if it does for any element.
 Value = int | str | bool | list[int] | list[str]
 Extract = Callable[[Event], Value | None]
+Choices = Callable[[], Collection[str]]
 FieldType = Literal["int", "str", "bool", "time", "list"]
 # What the capture can select by itself (retrograde-capture's --syscall, --pid, --comm).
 KernelKey = Literal["syscall", "pid", "comm"]
+# What the numbers of a field count; a filter may then write them as 10ms or 64K.
+Unit = Literal["ns", "bytes"]
+Element = Literal["int", "str"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class Field:
         extract: returns the value for an event that a :class:`retrograde.state.Tracker` has seen, None where there
             is none.
         kernel: by which of the capture's own selections an equality may be pushed into the kernel, or None.
+        unit: what an `int` counts, None for plain numbers.
+        choices: returns all values that a `str` may have, None where they can't be listed.
+        element: type of what a `list` holds.
     """
 
     name: str
@@ -37,6 +44,9 @@ class Field:
     description: str
     extract: Extract
     kernel: KernelKey | None = None
+    unit: Unit | None = None
+    choices: Choices | None = None
+    element: Element = "str"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +94,19 @@ _made: dict[str, Field] = {}
 
 
 def define(
-    name: str, kind: FieldType, description: str, *, kernel: KernelKey | None = None
+    name: str,
+    kind: FieldType,
+    description: str,
+    *,
+    kernel: KernelKey | None = None,
+    unit: Unit | None = None,
+    choices: Choices | None = None,
+    element: Element = "str",
 ) -> Callable[[Extract], Extract]:
     """Enter the decorated function as the extractor of a field."""
 
     def enter(extract: Extract) -> Extract:
-        FIELDS[name] = Field(name, kind, description, extract, kernel)
+        FIELDS[name] = Field(name, kind, description, extract, kernel, unit, choices, element)
         return extract
 
     return enter
@@ -123,5 +140,22 @@ def lookup(name: str) -> Field:
             if len(_made) < 4096:
                 _made[name] = field
             return field
-    near = difflib.get_close_matches(name, [*FIELDS, *FAMILIES], n=1, cutoff=0.5)
-    raise UnknownFieldError(name, near[0] if near else None)
+    raise UnknownFieldError(name, nearest(name))
+
+
+def nearest(name: str) -> str | None:
+    """Return the field or family whose name is most like ``name``, None where none is."""
+    names = [*FIELDS, *FAMILIES]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return near[0]
+    # `pid` alone means proc.pid, `process.name` means proc.name.
+    last = name.rpartition(".")[2]
+    by_last = {known.rpartition(".")[2]: known for known in reversed(names)}
+    near = difflib.get_close_matches(last, by_last, n=1, cutoff=0.8)
+    return by_last[near[0]] if near else None
+
+
+def with_prefix(prefix: str) -> list[Field | Family]:
+    """Return the fields and families whose names begin with ``prefix``, in the order of their definition."""
+    return [entry for name, entry in (FIELDS | FAMILIES).items() if name.startswith(prefix)]

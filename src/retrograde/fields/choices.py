@@ -1,0 +1,47 @@
+"""The values that a field may have, where they can be listed: a misspelt one is told then, not silently never met."""
+
+from __future__ import annotations
+
+import errno
+import functools
+from importlib import resources
+
+CATEGORIES = (
+    "file",
+    "memory",
+    "process",
+    "net",
+    "signal",
+    "time",
+    "ipc",
+    "event",
+    "system",
+    "sched",
+    "security",
+)
+
+# Events that are no system call (retrograde.printer.arguments.event_type).
+OTHER_EVENTS = ("clone", "procexec", "procexit", "signaldeliver", "switch")
+
+
+@functools.cache
+def syscalls() -> frozenset[str]:
+    """Return the names of the calls of all architectures, 32-bit ones included.
+
+    They are the first column of numbers.tsv: loading the tables would take much longer than most filters.
+    """
+    text = resources.files("retrograde.syscalls").joinpath("data/numbers.tsv").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return frozenset(line.split("\t", 1)[0] for line in lines[1:])
+
+
+@functools.cache
+def event_types() -> frozenset[str]:
+    """Return all values of `evt.type`."""
+    return syscalls() | frozenset(OTHER_EVENTS)
+
+
+@functools.cache
+def results() -> frozenset[str]:
+    """Return all values of `evt.res`."""
+    return frozenset({"SUCCESS", *errno.errorcode.values()})
