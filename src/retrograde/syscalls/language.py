@@ -363,24 +363,12 @@ class Resolver:
                 raise MistakeError(
                     "expected a number, an argument, `ret`, `*name` or `sizeof(T)`", position, len(text) - position
                 )
-            if match["number"]:
-                multiplier *= int(match["number"], 0)
-            elif match["type"]:
-                size = self._names.size_of(match["type"])
-                if size is None:
-                    raise MistakeError(f"nothing is called {match['type']}", match.start("type"), len(match["type"]))
-                multiplier *= size
+            if match["name"] is None:
+                multiplier *= self._constant(match)
             else:
-                name = match["name"]
                 if kind != "const":
-                    raise MistakeError("a product holds one argument at most", match.start("name"), len(name))
-                if name == "ret" and not match["deref"]:
-                    kind = "ret"
-                elif name in arguments:
-                    kind, arg = "deref" if match["deref"] else "arg", arguments[name]
-                else:
-                    hint = did_you_mean(name, [*arguments, "ret"])
-                    raise MistakeError(f"no argument is called {name}", match.start("name"), len(name), hint)
+                    raise MistakeError("a product holds one argument at most", match.start("name"), len(match["name"]))
+                kind, arg = _argument(match, arguments)
             position = match.end()
             if position == len(text):
                 return Term(kind, arg, multiplier)
@@ -390,15 +378,30 @@ class Resolver:
                 raise MistakeError("expected `*`, `+` or the end of the length", position, len(text) - position)
             position += 1
 
+    def _constant(self, match: re.Match[str]) -> int:
+        if match["number"]:
+            return int(match["number"], 0)
+        size = self._names.size_of(match["type"])
+        if size is None:
+            raise MistakeError(f"nothing is called {match['type']}", match.start("type"), len(match["type"]))
+        return size
+
     def _addend(self, text: str, position: int) -> int:
         match = _FACTOR.fullmatch(text, position)
-        if match and match["number"]:
-            return int(match["number"], 0)
-        if match and match["type"]:
-            size = self._names.size_of(match["type"])
-            if size is not None:
-                return size
-        raise MistakeError("only a number or `sizeof(T)` can be added", position, len(text) - position)
+        if match is None or match["name"] is not None:
+            raise MistakeError("only a number or `sizeof(T)` can be added", position, len(text) - position)
+        return self._constant(match)
+
+
+def _argument(match: re.Match[str], arguments: Mapping[str, int]) -> tuple[str, int]:
+    name = match["name"]
+    if name == "ret" and not match["deref"]:
+        return "ret", -1
+    if name not in arguments:
+        raise MistakeError(
+            f"no argument is called {name}", match.start("name"), len(name), did_you_mean(name, [*arguments, "ret"])
+        )
+    return "deref" if match["deref"] else "arg", arguments[name]
 
 
 def deref_width(param: Param) -> int:
