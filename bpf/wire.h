@@ -106,7 +106,7 @@ enum rg_length_kind {
 struct rg_length {
 	__u8 kind;
 	__u8 arg;
-	__u16 addend; /* bytes on top of an ARG or DEREF: the fixed part before a length's own data */
+	__u16 addend; /* bytes on top of an ARG, RET or DEREF: a fixed part before what is counted */
 	__u32 multiplier;
 };
 

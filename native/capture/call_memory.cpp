@@ -218,7 +218,7 @@ std::uint64_t Walk::term(const rg_length &length) const {
     case RG_LEN_RET:
         if (at_enter_)
             return std::numeric_limits<std::uint64_t>::max();
-        return event_.result > 0 ? scaled(static_cast<std::uint64_t>(event_.result), length) : 0;
+        return event_.result >= 0 ? scaled(static_cast<std::uint64_t>(event_.result), length) : 0;
     case RG_LEN_BITMAP:
         return (std::min<std::uint64_t>(argument, 1 << 30) + 63) / 64 * 8;
     case RG_LEN_DEREF32:

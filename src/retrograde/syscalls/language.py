@@ -12,16 +12,16 @@ from retrograde.syscalls.problems import MistakeError, did_you_mean
 ARCHITECTURES = ("x86_64", "arm64")
 MAX_PARAMS = 6
 
-_BALANCED = r"(?:[^()]|\([^()]*\))*"
+_BALANCED = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
 _LINE = re.compile(
     rf"(?P<name>\w+)(?:\$(?P<variant>\w+))?\s*\((?P<params>{_BALANCED})\)\s*->\s*(?P<returns>\w+(?::\w+)?)\s*(?P<rest>.*)$"
 )
 _ATTRIBUTE = re.compile(rf"@(\w+)(?:\(({_BALANCED})\))?(?=\s|$)\s*")
 _PARAM = re.compile(
     r"\s*(?P<name>\w+)\s*:\s*(?:const\s+(?P<const>\w+)|"
-    r"(?:(?P<direction>inout|in|out)\s+)?(?:(?P<always>always)\s+)?(?:(?P<payload>payload)\s+)?(?P<type>\w+(?::\w+)?(?:\[[^\]]*\])?))\s*$"
+    r"(?:(?P<direction>inout|in|out)\s+)?(?:(?P<always>always)\s+)?(?:(?P<payload>payload)\s+)?(?P<type>\w+(?::\w+)?(?:\[[^\]]*\]|\(.*\))?))\s*$"
 )
-_TYPE = re.compile(r"(\w+)(?::(\w+))?(?:\[([^\]]*)\])?$")
+_TYPE = re.compile(r"(\w+)(?::(\w+))?(?:\[([^\]]*)\]|\((.*)\))?$")
 _FACTOR = re.compile(
     r"\s*(?:(?P<number>0[xX][0-9a-fA-F]+|\d+)|sizeof\s*\(\s*(?P<type>\w+)\s*\)|(?P<deref>\*)?\s*(?P<name>[A-Za-z_]\w*))\s*"
 )
@@ -300,8 +300,15 @@ class Resolver:
         match = _TYPE.match(text)
         if match is None:
             raise MistakeError("not a type", 0, len(text))
-        name, width, bracket = match.groups()
+        name, width, bracket, cut = match.groups()
         type_ = self._named(name, width)
+        if cut is not None:
+            if type_.kind != "struct":
+                raise MistakeError(f"only of a structure some bytes can be there; {name} is none", 0, len(name))
+            try:
+                return type_._replace(length=self._length(cut, arguments or {}))
+            except MistakeError as mistake:
+                raise mistake.shifted(match.start(4)) from None
         if bracket is None:
             if MEMORY.get(name):
                 raise MistakeError(f"{name} needs a length: {name}[n]", 0, len(text))
@@ -405,8 +412,8 @@ def _argument(match: re.Match[str], arguments: Mapping[str, int]) -> tuple[str, 
 
 
 def deref_width(param: Param) -> int:
-    """Return the bytes of the number that `*name` reads: of bytes it is their first four."""
-    if param.type.kind == "bytes":
+    """Return the bytes of the number that `*name` reads: of bytes and structures it is their first four."""
+    if param.type.kind in ("bytes", "struct"):
         return 4
     return param.type.width if param.type.width in (4, 8) else 0
 

@@ -55,6 +55,7 @@ MEMORY: dict[str, bool] = {
     "msghdr": False,
     "mmsghdr": True,
     "fdset": True,
+    "bitmap": True,
     "ioctl_arg": False,
 }
 SET_KINDS = ("flags", "enum", "mixed")
@@ -99,7 +100,8 @@ class Type(NamedTuple):
         name: the name of the set, structure or element; else the kind.
         width: bytes of a number, 0 for memory.
         signed: whether a number is signed.
-        length: of "bytes", "array", "sockaddr", "iovec", "mmsghdr" and "fdset" (bits).
+        length: of "bytes", "array", "sockaddr", "iovec" and "mmsghdr" (elements), "fdset" and "bitmap" (bits), and of a
+            "struct" of which only so many bytes are there (`T(n)`).
         element: of an "array".
     """
 
@@ -111,7 +113,9 @@ class Type(NamedTuple):
     element: Type | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}[{self.length.text}]" if self.length else self.name
+        if self.length is None:
+            return self.name
+        return f"{self.name}({self.length.text})" if self.kind == "struct" else f"{self.name}[{self.length.text}]"
 
 
 class Param(NamedTuple):

@@ -142,14 +142,14 @@ def _op(table: Table, line: Syscall, index: int, param: Param) -> Op:
         raise PlanError(line, "ioctl_arg needs the command in the second argument")
     size = table.element_size(type_)
     lengths: tuple[LengthTerm, ...] = ()
-    if type_.kind == "fdset":
+    if type_.kind in ("fdset", "bitmap"):
         assert type_.length is not None
         term = type_.length.terms[0]
         if len(type_.length.terms) > 1 or (term.kind, term.multiplier) != ("arg", 1):
-            raise PlanError(line, "the bits of an fdset are counted by an argument")
+            raise PlanError(line, f"the bits of a {type_.kind} are counted by an argument")
         lengths = (LengthTerm("BITMAP", term.arg, 1),)
     elif type_.length is not None:
-        scale = 1 if kind in ("IOVEC", "MMSGHDR") else size
+        scale = 1 if kind in ("IOVEC", "MMSGHDR") or type_.kind == "struct" else size
         lengths = tuple(_length(line, term, scale) for term in type_.length.terms)
     elif kind == "BYTES":
         lengths = (LengthTerm("CONST", 0, size),)
@@ -173,7 +173,7 @@ def _length(line: Syscall, term: Term, scale: int) -> LengthTerm:
     addend = term.addend * scale
     if term.kind == "const":
         return LengthTerm("CONST", 0, multiplier + addend)
-    if addend > MAX_ADDEND or (addend and term.kind == "ret"):
+    if addend > MAX_ADDEND:
         raise PlanError(line, f"{addend} bytes can't be added to a length")
     if term.kind == "deref":
         return LengthTerm(f"DEREF{8 * deref_width(line.params[term.arg])}", term.arg, multiplier, addend)

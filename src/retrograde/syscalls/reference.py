@@ -34,6 +34,7 @@ MEANING = {
     "iovec": "struct iovec and the memory it leads to",
     "msghdr": "struct msghdr and the memory it leads to",
     "mmsghdr": "struct mmsghdr and the memory it leads to",
+    "bitmap": "set of bits",
     "fdset": "set of file descriptors",
     "ioctl_arg": "memory whose size and direction the command tells",
 }
@@ -48,7 +49,7 @@ def describe_type(type_: Type) -> str:
     if type_.kind in SET_KINDS:
         return f"{type_.kind} {type_.name}, {'i' if type_.signed else 'u'}{8 * type_.width}"
     if type_.kind == "struct":
-        return f"struct {type_.name}"
+        return f"struct {type_.name}" + (f", {type_.length.text} bytes of it" if type_.length else "")
     text = MEANING.get(type_.kind, type_.kind)
     if type_.kind in NUMBERS and type_.kind not in PLAIN_NUMBERS:
         text += f", {'i' if type_.signed else 'u'}{8 * type_.width}"
