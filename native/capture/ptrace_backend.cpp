@@ -98,8 +98,9 @@ class Ticker {
         action.sa_handler = do_nothing; // without SA_RESTART
         ::sigaction(SIGALRM, &action, &old_action_);
         sigevent event{};
-        event.sigev_notify = SIGEV_SIGNAL;
+        event.sigev_notify = SIGEV_THREAD_ID;
         event.sigev_signo = SIGALRM;
+        event._sigev_un._tid = ::gettid(); // the thread that waits: sigev_notify_thread_id, which glibc 2.36 lacks
         if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0)
             throw system_failure("cannot make a timer");
         started_ = true;
