@@ -97,7 +97,7 @@ class Batch:
         return out.reshape(-1).view(dtype)
 
     def __len__(self) -> int:
-        return self.count
+        return int(self.count)
 
     @cached_property
     def kind(self) -> NDArray[np.uint8]:

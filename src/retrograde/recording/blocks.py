@@ -242,15 +242,18 @@ class Problem:
 class Continuity:
     """Checks that blocks follow each other without a gap, over all files of a recording.
 
+    Args:
+        from_start: whether the first file is there. A flight recorder has forgotten its oldest ones.
+
     Attributes:
-        next_index, next_seq: what the next block must say; None before the first.
+        next_index, next_seq: what the next block must say; None where it is not known.
         stamp: what every block of the recording carries; None until it is known.
         time: highest time so far.
     """
 
-    def __init__(self) -> None:
-        self.next_index: int | None = None
-        self.next_seq: int | None = None
+    def __init__(self, *, from_start: bool = True) -> None:
+        self.next_index: int | None = 0 if from_start else None
+        self.next_seq: int | None = 0 if from_start else None
         self.stamp: int | None = None
         self.time = 0
 

@@ -128,24 +128,16 @@ class BlockParser:
         self._header = None
 
     def _block(self) -> bool:
+        """Take the next block; return False if more bytes are needed or none are left."""
         if self._header is None and not self._take_header():
             return False
         header = self._header
-        if header is None:
+        if header is None:  # where it should stand there is none: it is looked for
             return True
         if len(self._buffer) < header.stored_length:
-            if not self.finished:
-                return False
-            self.truncated = True
-            self._problem(
-                self.position,
-                f"is cut off inside {header.describe()}: {len(self._buffer)} of its {header.stored_length} bytes are there",
-            )
-            self._drop(len(self._buffer))
-            self._header = None
-            if not self._continuity.contradiction(header):
-                self._continuity.accept(header)
-            return True
+            if self.finished:
+                self._cut_off_inside(header)
+            return self.finished
         at = self.position - HEADER_SIZE
         stored = bytes(memoryview(self._buffer)[: header.stored_length])
         self._drop(header.stored_length)
@@ -160,11 +152,20 @@ class BlockParser:
         try:
             block = Block(header, decompress(header, stored))
             block.check()
+            self._queue.append(block)
         except FormatError as error:
             self._problem(at, f"{header.describe()} at byte {at} is damaged and skipped: {error.message}")
-            return True
-        self._queue.append(block)
         return True
+
+    def _cut_off_inside(self, header: Header) -> None:
+        left = len(self._buffer)
+        self.truncated = True
+        where = f"is cut off inside {header.describe()}"
+        self._problem(self.position, f"{where}: {left} of its {header.stored_length} bytes are there")
+        self._drop(left)
+        self._header = None
+        if not self._continuity.contradiction(header):
+            self._continuity.accept(header)
 
     def _take_header(self) -> bool:
         """Read the header at the buffer's start; return False if more bytes are needed or none are left."""

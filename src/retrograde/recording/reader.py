@@ -155,6 +155,9 @@ class Recording:
             pass
         return self.problems
 
+    def _continuity(self) -> Continuity:
+        return Continuity(from_start=self._place.numbers()[:1] in ([], [0]))
+
     def _info_file(self) -> dict[str, Any] | None:
         text = self._place.info()
         try:
@@ -172,7 +175,7 @@ class Recording:
         return self._scan
 
     def _make_scan(self) -> Scan:
-        scan, continuity = Scan(), Continuity()
+        scan, continuity = Scan(), self._continuity()
         for source in self._sources(self._place.numbers()):
             try:
                 scan.truncated = False
@@ -186,7 +189,7 @@ class Recording:
         return scan
 
     def _cut_off(self, scan: Scan, continuity: Continuity) -> str:
-        if continuity.next_index is None:
+        if not continuity.next_index:
             return "the recording was cut off: it holds no block"
         text = f"the recording was cut off behind block {continuity.next_index - 1}: there is no END block"
         end = self._info_file()
@@ -220,34 +223,36 @@ class Recording:
 
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks that are whole and sound, in order."""
-        continuity = Continuity()
-        numbers = self._place.numbers()
-        if not self.follow:
-            for source in self._sources(numbers):
-                yield from self._source_blocks(source, continuity, lambda: False)
+        continuity = self._continuity()
+        if self.follow:
+            yield from self._following_blocks(continuity)
             return
+        for source in self._sources(self._place.numbers()):
+            yield from self._source_blocks(source, continuity, growing=False)
+
+    def _following_blocks(self, continuity: Continuity) -> Iterator[Block]:
+        """Yield the blocks as they are written, until the capture has closed the recording."""
         done = -1
         while True:
+            going_on = self._place.incomplete
             numbers = [number for number in self._place.numbers() if number > done]
             if numbers:
                 done = numbers[0]
-                ended = False
                 for source in self._sources([done]):
-                    for block in self._source_blocks(source, continuity, lambda: self._more_than(done)):
-                        ended = ended or block.type == BlockType.END
+                    for block in self._source_blocks(source, continuity, growing=True):
                         yield block
-                if ended:
-                    return
-            elif not self._place.incomplete:
-                return
-            else:
+                        if block.type == BlockType.END:
+                            return
+            elif going_on:
                 time.sleep(POLL_SECONDS)
+            else:
+                return
 
     def _more_than(self, number: int) -> bool:
         """Return whether the file of that number may still grow."""
         return self._place.incomplete and self._place.numbers()[-1:] == [number]
 
-    def _source_blocks(self, source: Source, continuity: Continuity, growing: Callable[[], bool]) -> Iterator[Block]:
+    def _source_blocks(self, source: Source, continuity: Continuity, *, growing: bool) -> Iterator[Block]:
         parser = BlockParser(continuity, lenient=True)
         at = 0
         try:
@@ -263,7 +268,8 @@ class Recording:
                 if item is not None:
                     self._report(source.name, item)
                     continue
-                more = growing()  # asked before the read: what is written meanwhile is read in any case
+                # Asked before the read: what is written meanwhile is read in any case.
+                more = growing and self._more_than(source.number)
                 data = source.read(at, _CHUNK)
                 at += len(data)
                 if data:
