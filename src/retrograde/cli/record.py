@@ -18,7 +18,7 @@ from retrograde.cli.output import talk
 from retrograde.errors import EXIT_CANNOT, EXIT_FAILED, RetrogradeError, UsageError
 from retrograde.record.options import add_capture_arguments, options_from
 from retrograde.record.report import Outcome, next_commands
-from retrograde.record.session import Capture, hand_over
+from retrograde.record.session import Capture
 from retrograde.recording import store
 
 HELP = "record a program's run, lossless"
@@ -78,7 +78,7 @@ def chosen_folder(output: str | None, exe: str, *, force: bool = False) -> Path:
 
 def finish(folder: Path, *, quiet: bool) -> Outcome:
     """Make a recording that has just ended the latest one, say what it holds, and return how it went."""
-    hand_over(folder)
+    store.give(folder)
     if folder.parent == store.recordings_folder():
         store.set_latest(folder)
     outcome = Outcome.of(folder)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
 from retrograde.errors import EXIT_CANNOT, EXIT_USAGE, CannotError, RetrogradeError, UsageError
 from retrograde.record.options import CaptureOptions
 from retrograde.record.program import find_capture_program
-from retrograde.recording import Block, StreamReader
-from retrograde.recording.blocks import BlockType
+from retrograde.recording import Recording
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
@@ -119,45 +116,21 @@ class LiveCapture:
         finally:
             self._remove()
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield the blocks as they are written, until the capture has ended and all has been read.
+    def recording(self) -> Recording:
+        """Return the recording, which yields its blocks, batches and events as they are written.
 
         Raises:
-            CannotError, UsageError, RetrogradeError: as :meth:`Capture.wait`.
+            CannotError, UsageError, RetrogradeError: as :meth:`Capture.wait`, where there is none to be read.
         """
-        for number in range(1_000_000):
-            path = self.capture.folder / f"events-{number:06}"
-            if not self._wait_for(path):
-                break
-            with path.open("rb", buffering=0) as file:
-                for block in self._follow(file):
-                    yield block
-                    if block.type == BlockType.END:
-                        self.capture.wait()
-                        return
-        self.capture.wait()
-
-    def _wait_for(self, path: Path) -> bool:
-        while not path.exists():
-            if self.capture.poll() is not None:
-                return path.exists()
+        first = self.capture.folder / "events-000000"
+        while not first.exists():
+            if self.capture.poll() is not None and not first.exists():
+                self.capture.wait()
+                raise RetrogradeError(f"the capture left no recording in {self.capture.folder}")
             time.sleep(_POLL_SECONDS)
-        return True
-
-    def _follow(self, file: object) -> Iterator[Block]:
-        reader = StreamReader(file)
-        raise NotImplementedError(reader)
+        return Recording(self.capture.folder, follow=lambda: self.capture.poll() is None)
 
 
 def start_capture(options: CaptureOptions, keep: Path | None = None) -> LiveCapture:
     """Start a capture whose blocks are read while it goes on; use it in a ``with`` statement."""
     return LiveCapture(options, keep)
-
-
-def hand_over(path: Path) -> None:
-    """Give a recording made under sudo to the user who called it."""
-    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-    if os.geteuid() != 0 or uid is None or gid is None:
-        return
-    for entry in (path, *path.iterdir()):
-        os.chown(entry, int(uid), int(gid), follow_symlinks=False)

@@ -37,7 +37,8 @@ class Recording:
 
     Args:
         name: a recording's name, or the path of its folder, of a packed file or of a bare block stream.
-        follow: whether :meth:`blocks`, :meth:`batches` and :meth:`events` wait for more while the capture goes on.
+        follow: whether :meth:`blocks`, :meth:`batches` and :meth:`events` wait for more while the capture goes on; or a
+            function that says whether it still does, since a capture that was killed can't.
 
     Attributes:
         path: where it lies.
@@ -48,7 +49,7 @@ class Recording:
         CannotError: it may not be read.
     """
 
-    def __init__(self, name: str | Path = "latest", *, follow: bool = False) -> None:
+    def __init__(self, name: str | Path = "latest", *, follow: bool | Callable[[], bool] = False) -> None:
         self.path = resolve(name)
         self.follow = follow
         self._place = open_place(self.path)
@@ -234,7 +235,7 @@ class Recording:
         """Yield the blocks as they are written, until the capture has closed the recording."""
         done = -1
         while True:
-            going_on = self._place.incomplete
+            going_on = self._grows()
             numbers = [number for number in self._place.numbers() if number > done]
             if numbers:
                 done = numbers[0]
@@ -250,7 +251,10 @@ class Recording:
 
     def _more_than(self, number: int) -> bool:
         """Return whether the file of that number may still grow."""
-        return self._place.incomplete and self._place.numbers()[-1:] == [number]
+        return self._grows() and self._place.numbers()[-1:] == [number]
+
+    def _grows(self) -> bool:
+        return self._place.incomplete and (self.follow() if callable(self.follow) else True)
 
     def _source_blocks(self, source: Source, continuity: Continuity, *, growing: bool) -> Iterator[Block]:
         parser = BlockParser(continuity, lenient=True)
