@@ -8,8 +8,10 @@
 #define RG_COMM_LENGTH 16
 
 struct rg_config {
-	__u32 snaplen;       /* payload bytes of one argument */
+	__u32 in_snaplen;    /* payload bytes kept of one argument that the kernel read, */
+	__u32 out_snaplen;   /* and that it wrote */
 	__u32 inline_limit;  /* bytes of memory of one event that go through the ring; more is the tracer's */
+	__u32 spill_ring;    /* index of the ring for what cannot be held, replay grade */
 	__u32 own_pid;       /* never captured: the capture and, where it reads a pipe, who reads it */
 	__u32 reader_pid;
 	__u64 wake_mark;     /* ring fill, bytes, at which the consumer is woken */
@@ -41,7 +43,7 @@ enum rg_hold_reason {
 
 struct rg_hold {
 	__u32 reason;
-	__u32 reserved;
+	__u32 had_sigcont; /* a SIGCONT was waiting to be delivered */
 	__u64 deref;
 	struct rg_event event;
 };

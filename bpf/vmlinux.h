@@ -44,7 +44,7 @@ enum { BPF_RB_AVAIL_DATA = 0 };
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di;
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
 };
 struct thread_info {
 	u32 status;
@@ -53,6 +53,7 @@ struct thread_info {
 struct pt_regs {
 	u64 regs[31];
 	u64 orig_x0;
+	s32 syscallno;
 };
 struct thread_info {
 	unsigned long flags;
@@ -80,19 +81,30 @@ struct cred {
 	kgid_t gid;
 };
 
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigpending {
+	sigset_t signal;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct sigpending shared_pending;
 };
 
 struct task_struct {
 	struct thread_info thread_info;
 	struct mm_struct *mm;
+	unsigned int ptrace;
 	int exit_code;
 	pid_t pid;
 	pid_t tgid;
 	const struct cred *cred;
 	char comm[16];
 	struct signal_struct *signal;
+	struct sigpending pending;
 };
 
 struct linux_binprm {

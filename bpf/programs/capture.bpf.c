@@ -17,9 +17,26 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/*
+ * Built twice. RG_LEGACY is for kernels without BTF of their own (then the BTF file says where the fields are) or
+ * without task storage (before 5.11): raw tracepoints, probed reads, and threads in a hash by tid.
+ */
+#ifdef RG_LEGACY
+#define TRACEPOINT(name) SEC("raw_tp/" name)
+#define FIELD(pointer, ...) BPF_CORE_READ(pointer, __VA_ARGS__)
+#define THIS_TASK() ((struct task_struct *)bpf_get_current_task())
+#else
+#define TRACEPOINT(name) SEC("tp_btf/" name)
+#define FIELD(pointer, field) ((pointer)->field)
+#define THIS_TASK() bpf_get_current_task_btf()
+#endif
+
+#define SIGCONT 18
 #define SIGSTOP 19
 #define MAX_INLINE_IOVECS 8
 #define MAX_STRING 4096
+#define MAX_ARGUMENTS 32768
+#define MAX_ENVIRONMENT 16384
 #define TS_COMPAT 2          /* arch/x86/include/asm/thread_info.h */
 #define TIF_32BIT (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
 
@@ -27,21 +44,31 @@ const volatile struct rg_config config;
 const volatile struct rg_plan plans[RG_MAX_SYSCALLS];
 const volatile __u8 wanted_syscalls[RG_MAX_SYSCALLS];
 
+#ifdef RG_LEGACY
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u32); /* tid */
+	__type(value, struct rg_thread);
+} threads SEC(".maps");
+#else
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct rg_thread);
 } threads SEC(".maps");
+#endif
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 65536);
 };
 
+/* A ring for each CPU, and behind them one that takes what cannot be held when the CPU's own is full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1); /* CPUs: set before loading */
+	__uint(max_entries, 2); /* CPUs + 1: set before loading */
 	__type(key, u32);
 	__array(values, struct ring);
 } rings SEC(".maps");
@@ -52,6 +79,8 @@ struct scratch {
 	struct rg_event event;
 	__u8 data[2 * RG_SCRATCH_DATA + 4096]; /* any offset below 64 KiB has room for 64 KiB more */
 	__u32 offset;
+	struct rg_op op; /* that add_op() is to do */
+	__u64 deref;
 };
 
 struct {
@@ -102,13 +131,36 @@ WANTED_MAP(wanted_cgroups, u64);
 
 /* ---- threads ---- */
 
-static __noinline struct rg_thread *adopt(struct task_struct *task)
+static __always_inline struct rg_thread *thread_of(struct task_struct *task)
 {
-	u32 tgid = task->tgid;
+#ifdef RG_LEGACY
+	u32 tid = FIELD(task, pid);
+
+	return bpf_map_lookup_elem(&threads, &tid);
+#else
+	return bpf_task_storage_get(&threads, task, NULL, 0);
+#endif
+}
+
+static __always_inline struct rg_thread *new_thread_of(struct task_struct *task)
+{
+#ifdef RG_LEGACY
+	static const struct rg_thread fresh;
+	u32 tid = FIELD(task, pid);
+
+	bpf_map_update_elem(&threads, &tid, &fresh, BPF_ANY);
+	return bpf_map_lookup_elem(&threads, &tid);
+#else
+	return bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+#endif
+}
+
+static __noinline bool is_wanted(u32 tgid)
+{
 	bool wanted = config.adopt_all;
 
 	if (tgid == config.own_pid || tgid == config.reader_pid)
-		return NULL;
+		return false;
 	if (config.adopt_tgids && bpf_map_lookup_elem(&wanted_tgids, &tgid))
 		wanted = true;
 	if (config.adopt_comms) {
@@ -124,26 +176,22 @@ static __noinline struct rg_thread *adopt(struct task_struct *task)
 		if (bpf_map_lookup_elem(&wanted_cgroups, &cgroup))
 			wanted = true;
 	}
-	if (!wanted)
-		return NULL;
-	return bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return wanted;
 }
 
 static __always_inline bool is_compat(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_x86)
-	return task->thread_info.status & TS_COMPAT;
+	return FIELD(task, thread_info.status) & TS_COMPAT;
 #else
-	return task->thread_info.flags & TIF_32BIT;
+	return FIELD(task, thread_info.flags) & TIF_32BIT;
 #endif
 }
 
 /* ---- records ---- */
 
-static __always_inline struct scratch *scratch_of_cpu(void)
+static __always_inline struct scratch *scratch_of(u32 cpu)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-
 	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
@@ -152,8 +200,8 @@ static __always_inline void begin(struct scratch *s, struct task_struct *task, u
 	s->event.kind = kind;
 	s->event.flags = 0;
 	s->event.cpu = bpf_get_smp_processor_id();
-	s->event.pid = task->tgid;
-	s->event.tid = task->pid;
+	s->event.pid = FIELD(task, tgid);
+	s->event.tid = FIELD(task, pid);
 	s->event.nr = nr;
 	s->event.segment_count = 0;
 	s->event.deferred = 0;
@@ -173,7 +221,9 @@ static __always_inline void no_args(struct scratch *s, u64 now)
 	s->event.args[5] = 0;
 }
 
-u64 lost_events; /* a hint that `losses` has changed */
+__u64 lost_events;  /* a hint that `losses` has changed */
+__s64 live_threads; /* that are captured */
+__u64 held_events;  /* ever put into `holds` with RG_HOLD_EVENT */
 
 static __noinline int count_loss(s32 nr)
 {
@@ -186,18 +236,49 @@ static __noinline int count_loss(s32 nr)
 	return 0;
 }
 
-/* Stops this thread before it is back in user mode. */
+/*
+ * Stops this thread before it is back in user mode. Only one that the tracer has attached to: nobody would let another
+ * go on. A stop signal discards a SIGCONT that waits to be delivered: the tracer has to send it again.
+ */
 static __noinline int hold(struct scratch *s, u32 reason, u64 deref)
 {
-	u32 tid = s->event.tid;
+	struct task_struct *task = THIS_TASK();
 	struct rg_hold value = {.reason = reason, .deref = deref};
+	u32 tid = s->event.tid;
+	u64 pending;
 
+	if (!FIELD(task, ptrace))
+		return -1;
+	pending = BPF_CORE_READ(task, pending.signal.sig[0]) | BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
+	value.had_sigcont = pending >> (SIGCONT - 1) & 1;
 	value.event = s->event;
-	if (bpf_map_update_elem(&holds, &tid, &value, BPF_ANY) || bpf_send_signal_thread(SIGSTOP)) {
+	if (bpf_map_update_elem(&holds, &tid, &value, BPF_ANY))
+		return -1;
+	if (bpf_send_signal_thread(SIGSTOP)) {
 		bpf_map_delete_elem(&holds, &tid);
 		return -1;
 	}
+	if (reason == RG_HOLD_EVENT)
+		__sync_fetch_and_add(&held_events, 1);
 	return 0;
+}
+
+/* The record does not fit in its ring: the last places for it. */
+static __noinline int emit_without_room(struct scratch *s, bool may_hold, u64 deref)
+{
+	u32 key = config.spill_ring, size = s->event.size;
+	void *ring;
+
+	if (config.hold_mark) {
+		if (may_hold && !hold(s, RG_HOLD_EVENT, deref))
+			return 0;
+		ring = bpf_map_lookup_elem(&rings, &key);
+		if (size > sizeof(struct rg_event) + 2 * RG_SCRATCH_DATA)
+			size = sizeof(struct rg_event);
+		if (ring && !bpf_ringbuf_output(ring, &s->event, size, BPF_RB_FORCE_WAKEUP))
+			return 0;
+	}
+	return count_loss(s->event.kind == RG_SYSCALL ? s->event.nr : -1);
 }
 
 /* Sends the record to its ring. `may_hold`: the thread is leaving a system call and can be held. */
@@ -214,12 +295,9 @@ static __always_inline void emit(struct scratch *s, bool may_hold, u64 deref)
 	s->event.size = size;
 	filled = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	flags = filled <= config.wake_mark && filled + size > config.wake_mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-	if (bpf_ringbuf_output(ring, &s->event, size, flags)) {
-		if (!may_hold || !config.hold_mark || hold(s, RG_HOLD_EVENT, deref))
-			count_loss(s->event.kind == RG_SYSCALL ? s->event.nr : -1);
-		return;
-	}
-	if (may_hold && config.hold_mark && filled + size > config.hold_mark)
+	if (bpf_ringbuf_output(ring, &s->event, size, flags))
+		emit_without_room(s, may_hold, deref);
+	else if (may_hold && config.hold_mark && filled + size > config.hold_mark)
 		hold(s, RG_HOLD_FULL, 0);
 }
 
@@ -233,12 +311,19 @@ enum source { FROM_USER, FROM_USER_STRING, FROM_KERNEL_STRING };
 static __always_inline int add_segment(struct scratch *s, enum source source, u32 arg, u32 flags, u64 address, u64 full,
 				       u64 keep)
 {
-	u32 offset = s->offset, length = keep;
+	u32 offset = s->offset, length;
 	struct rg_segment *segment;
 	long error;
 
-	if (offset > RG_SCRATCH_DATA - sizeof(struct rg_segment) || keep > RG_SCRATCH_DATA)
+	if (offset > RG_SCRATCH_DATA - sizeof(struct rg_segment))
 		return COPY_NO_ROOM;
+	if (offset + keep > config.inline_limit) {
+		/* Replay grade: all of it or nothing. Observe grade: what there is room for. */
+		if (config.hold_mark || offset >= config.inline_limit)
+			return COPY_NO_ROOM;
+		keep = config.inline_limit - offset;
+	}
+	length = keep;
 	segment = (struct rg_segment *)&s->data[offset];
 	if (source == FROM_USER_STRING || source == FROM_KERNEL_STRING) {
 		error = source == FROM_USER_STRING
@@ -272,22 +357,31 @@ static __always_inline int add_segment(struct scratch *s, enum source source, u3
 	return COPY_OK;
 }
 
-/* The bytes to keep of `full`. */
-static __always_inline u64 kept(u64 full, u32 op_flags)
+/* How much of it to keep. */
+static __always_inline u64 limit_of(u32 op_flags)
 {
-	if ((op_flags & RG_OP_PAYLOAD) && full > config.snaplen)
-		return config.snaplen;
-	return full;
+	if (!(op_flags & RG_OP_PAYLOAD))
+		return ~0ULL;
+	return (op_flags & RG_OP_OUT) ? config.out_snaplen : config.in_snaplen;
 }
 
-static __noinline int add_memory(struct scratch *s, u32 arg_flags, u64 address, u64 full, u64 keep)
+/*
+ * These are global functions: the verifier looks at each of them once, and not again for every way that leads there.
+ * Such functions take numbers alone on kernels before 5.13; so they find their record by the CPU.
+ */
+
+__noinline int add_memory(u32 cpu, u32 arg_flags, u64 address, u64 full, u64 keep)
 {
-	return add_segment(s, FROM_USER, arg_flags & 0xff, arg_flags >> 8, address, full, keep);
+	struct scratch *s = scratch_of(cpu);
+
+	return s ? add_segment(s, FROM_USER, arg_flags & 0xff, arg_flags >> 8, address, full, keep) : COPY_NO_ROOM;
 }
 
-static __noinline int add_string(struct scratch *s, u32 arg_flags, u64 address)
+__noinline int add_string(u32 cpu, u32 arg_flags, u64 address)
 {
-	return add_segment(s, FROM_USER_STRING, arg_flags & 0xff, arg_flags >> 8, address, 0, 0);
+	struct scratch *s = scratch_of(cpu);
+
+	return s ? add_segment(s, FROM_USER_STRING, arg_flags & 0xff, arg_flags >> 8, address, 0, 0) : COPY_NO_ROOM;
 }
 
 static __always_inline u32 arg_with(u32 arg, u32 segment_flags)
@@ -301,16 +395,16 @@ struct user_iovec {
 };
 
 /* The array of iovecs, and the memory it leads to, `limit` bytes of it altogether. */
-static __noinline int add_iovecs(struct scratch *s, u32 arg_flags, u64 address, u64 count, u64 limit)
+__noinline int add_iovecs(u32 cpu, u32 arg_flags, u64 address, u64 count, u64 limit)
 {
 	u32 nested = arg_flags | arg_with(0, RG_SEG_NESTED);
 	u32 own = arg_with(arg_flags & 0xff, RG_SEG_IN | ((arg_flags >> 8) & RG_SEG_NESTED));
-	u64 room = config.snaplen;
+	u64 room = (arg_flags >> 8 & RG_SEG_OUT) ? config.out_snaplen : config.in_snaplen;
 	int result;
 
 	if (count > 1024) /* UIO_MAXIOV */
 		count = 1024;
-	result = add_memory(s, own, address, count * sizeof(struct user_iovec), count * sizeof(struct user_iovec));
+	result = add_memory(cpu, own, address, count * sizeof(struct user_iovec), count * sizeof(struct user_iovec));
 	if (result)
 		return result;
 	for (int i = 0; i < MAX_INLINE_IOVECS; i++) {
@@ -328,7 +422,7 @@ static __noinline int add_iovecs(struct scratch *s, u32 arg_flags, u64 address, 
 		room -= keep;
 		if (iovec.length == 0)
 			continue;
-		result = add_memory(s, nested, iovec.base, iovec.length, keep);
+		result = add_memory(cpu, nested, iovec.base, iovec.length, keep);
 		if (result)
 			return result;
 	}
@@ -343,11 +437,11 @@ struct user_message {
 	u32 flags, pad2;
 };
 
-static __noinline int add_message(struct scratch *s, u32 arg_flags, u64 address, u64 limit)
+__noinline int add_message(u32 cpu, u32 arg_flags, u64 address, u64 limit)
 {
 	u32 nested = arg_flags | arg_with(0, RG_SEG_NESTED);
 	struct user_message message;
-	int result = add_memory(s, arg_flags, address, sizeof(message), sizeof(message));
+	int result = add_memory(cpu, arg_flags, address, sizeof(message), sizeof(message));
 
 	if (result)
 		return result;
@@ -356,19 +450,19 @@ static __noinline int add_message(struct scratch *s, u32 arg_flags, u64 address,
 	if (message.name && message.name_length) {
 		u64 length = message.name_length > 128 ? 128 : message.name_length; /* sizeof(struct sockaddr_storage) */
 
-		result = add_memory(s, nested, message.name, length, length);
+		result = add_memory(cpu, nested, message.name, length, length);
 		if (result)
 			return result;
 	}
 	if (message.control && message.control_length) {
-		result = add_memory(s, nested, message.control, message.control_length, message.control_length);
+		result = add_memory(cpu, nested, message.control, message.control_length, message.control_length);
 		if (result)
 			return result;
 	}
-	return add_iovecs(s, nested, message.iovecs, message.iovec_count, limit);
+	return add_iovecs(cpu, nested, message.iovecs, message.iovec_count, limit);
 }
 
-static __always_inline u64 length_term(const volatile struct rg_length *term, const struct rg_event *event, u64 deref)
+static __always_inline u64 length_term(const struct rg_length *term, const struct rg_event *event, u64 deref)
 {
 	u64 value;
 
@@ -376,9 +470,9 @@ static __always_inline u64 length_term(const volatile struct rg_length *term, co
 	case RG_LEN_CONST:
 		return term->multiplier;
 	case RG_LEN_ARG:
-		return event->args[term->arg < 6 ? term->arg : 0] * term->multiplier;
+		return event->args[term->arg < 6 ? term->arg : 0] * term->multiplier + term->addend;
 	case RG_LEN_RET:
-		return event->result > 0 ? event->result * term->multiplier : 0;
+		return event->result >= 0 ? event->result * term->multiplier + term->addend : 0;
 	case RG_LEN_BITMAP:
 		return ((event->args[term->arg < 6 ? term->arg : 0] + 63) >> 6) << 3;
 	case RG_LEN_DEREF32:
@@ -389,21 +483,26 @@ static __always_inline u64 length_term(const volatile struct rg_length *term, co
 		bpf_probe_read_user(&value, term->kind == RG_LEN_DEREF32 ? 4 : 8, (void *)address);
 		if (deref < value)
 			value = deref;
-		return value * term->multiplier;
+		return value * term->multiplier + term->addend;
 	}
 	default:
 		return ~0ULL;
 	}
 }
 
-static __noinline int add_op(struct scratch *s, const volatile struct rg_op *op, u64 deref)
+__noinline int add_op(u32 cpu)
 {
-	struct rg_event *event = &s->event;
+	struct scratch *s = scratch_of(cpu);
 	u32 op_flags, segment_flags, arg_flags;
-	u64 address, full, cap;
+	u64 address, full, cap, deref;
+	struct rg_event *event;
+	struct rg_op *op;
 
-	if (!op)
-		return COPY_OK;
+	if (!s)
+		return COPY_NO_ROOM;
+	event = &s->event;
+	op = &s->op;
+	deref = s->deref;
 	op_flags = op->flags;
 	address = event->args[op->arg < 6 ? op->arg : 0];
 	if (!address)
@@ -419,7 +518,7 @@ static __noinline int add_op(struct scratch *s, const volatile struct rg_op *op,
 	arg_flags = arg_with(op->arg, segment_flags);
 	switch (op->kind) {
 	case RG_OP_STRING:
-		return add_string(s, arg_flags, address);
+		return add_string(cpu, arg_flags, address);
 	case RG_OP_BYTES:
 		full = length_term(&op->length[0], event, deref);
 		cap = length_term(&op->length[1], event, deref);
@@ -427,14 +526,15 @@ static __noinline int add_op(struct scratch *s, const volatile struct rg_op *op,
 			full = cap;
 		if (!full)
 			return COPY_OK;
-		return add_memory(s, arg_flags, address, full, kept(full, op_flags));
+		cap = limit_of(op_flags);
+		return add_memory(cpu, arg_flags, address, full, full < cap ? full : cap);
 	case RG_OP_IOVEC:
 		full = length_term(&op->length[0], event, deref);
 		cap = event->result > 0 ? event->result : 0;
-		return add_iovecs(s, arg_flags, address, full, cap);
+		return add_iovecs(cpu, arg_flags, address, full, cap);
 	case RG_OP_MSGHDR:
 		cap = event->result > 0 ? event->result : 0;
-		return add_message(s, arg_flags, address, cap);
+		return add_message(cpu, arg_flags, address, cap);
 	case RG_OP_IOCTL: {
 		u32 command = event->args[1], direction = command >> 30; /* include/uapi/asm-generic/ioctl.h */
 
@@ -446,7 +546,7 @@ static __noinline int add_op(struct scratch *s, const volatile struct rg_op *op,
 			segment_flags &= ~RG_SEG_OUT;
 		if (!segment_flags)
 			return COPY_OK;
-		return add_memory(s, arg_with(op->arg, segment_flags), address, full, full);
+		return add_memory(cpu, arg_with(op->arg, segment_flags), address, full, full);
 	}
 	default:
 		return COPY_NO_ROOM; /* the tracer's work, where there is one */
@@ -458,7 +558,7 @@ static __always_inline const volatile struct rg_plan *plan_of(const struct rg_ev
 	const volatile struct rg_plan *plan = &plans[event->nr & (RG_MAX_SYSCALLS - 1)];
 
 	if (plan->flags & RG_PLAN_VARIANTS) {
-		struct rg_variant_key key = {.nr = event->nr, .command = event->args[plan->selector < 6 ? plan->selector : 0]};
+		struct rg_variant_key key = {.nr = event->nr, .command = event->args[plan->selector < 6 ? plan->selector : 0] & plan->selector_mask};
 		const struct rg_plan *variant = bpf_map_lookup_elem(&variants, &key);
 
 		if (variant)
@@ -470,71 +570,109 @@ static __always_inline const volatile struct rg_plan *plan_of(const struct rg_ev
 /* Copies the call's memory into the record. Returns what kept it from being complete. */
 static __always_inline int add_planned_memory(struct scratch *s, const volatile struct rg_plan *plan, u64 deref)
 {
-	int incomplete = COPY_OK;
+	u32 cpu = s->event.cpu;
+	int incomplete = (plan->flags & RG_PLAN_IRREGULAR) ? COPY_NO_ROOM : COPY_OK;
 
+	s->deref = deref;
 	for (int i = 0; i < RG_MAX_OPS; i++) {
+		const volatile u64 *from = (const volatile u64 *)&plan->ops[i];
+		u64 *to = (u64 *)&s->op;
 		int result;
 
 		if (i >= plan->op_count)
 			break;
-		result = add_op(s, &plan->ops[i], deref);
+		to[0] = from[0];
+		to[1] = from[1];
+		to[2] = from[2];
+		result = add_op(cpu);
 		if (result > incomplete)
 			incomplete = result;
 	}
-	if (plan->flags & RG_PLAN_IRREGULAR)
-		incomplete = COPY_NO_ROOM;
 	return incomplete;
 }
 
 /* ---- programs ---- */
 
-SEC("tp_btf/sys_enter")
+static __always_inline void read_args(struct rg_thread *thread, struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (thread->compat) { /* entry_64_compat.S: ebx, ecx, edx, esi, edi, ebp */
+		thread->args[0] = (u32)FIELD(regs, bx);
+		thread->args[1] = (u32)FIELD(regs, cx);
+		thread->args[2] = (u32)FIELD(regs, dx);
+		thread->args[3] = (u32)FIELD(regs, si);
+		thread->args[4] = (u32)FIELD(regs, di);
+		thread->args[5] = (u32)FIELD(regs, bp);
+	} else {
+		thread->args[0] = FIELD(regs, di);
+		thread->args[1] = FIELD(regs, si);
+		thread->args[2] = FIELD(regs, dx);
+		thread->args[3] = FIELD(regs, r10);
+		thread->args[4] = FIELD(regs, r8);
+		thread->args[5] = FIELD(regs, r9);
+	}
+#else
+	thread->args[0] = FIELD(regs, orig_x0);
+	thread->args[1] = FIELD(regs, regs[1]);
+	thread->args[2] = FIELD(regs, regs[2]);
+	thread->args[3] = FIELD(regs, regs[3]);
+	thread->args[4] = FIELD(regs, regs[4]);
+	thread->args[5] = FIELD(regs, regs[5]);
+#endif
+}
+
+/* The number of the call that a thread is leaving. */
+static __always_inline s32 nr_at_exit(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return FIELD(regs, orig_ax);
+#else
+	return FIELD(regs, syscallno);
+#endif
+}
+
+static __always_inline void copy_args(struct scratch *s, const struct rg_thread *thread)
+{
+	s->event.args[0] = thread->args[0];
+	s->event.args[1] = thread->args[1];
+	s->event.args[2] = thread->args[2];
+	s->event.args[3] = thread->args[3];
+	s->event.args[4] = thread->args[4];
+	s->event.args[5] = thread->args[5];
+}
+
+static __always_inline bool is_filtered(s32 nr)
+{
+	return config.filter_syscalls && !wanted_syscalls[nr & (RG_MAX_SYSCALLS - 1)];
+}
+
+TRACEPOINT("sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct rg_thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct task_struct *task = THIS_TASK();
+	struct rg_thread *thread = thread_of(task);
 	const volatile struct rg_plan *plan;
 
 	if (!thread) {
 		if (!config.adopt_all && !config.adopt_tgids && !config.adopt_comms && !config.adopt_cgroups)
 			return 0;
-		thread = adopt(task);
-		if (!thread)
+		if (!is_wanted(FIELD(task, tgid)))
 			return 0;
+		thread = new_thread_of(task);
+		if (!thread)
+			return count_loss(id);
+		__sync_fetch_and_add(&live_threads, 1);
 	}
 	if (thread->awaits_execve) {
 		if (id != config.execve_nr)
 			return 0;
 		thread->awaits_execve = 0;
 	}
-	if (config.filter_syscalls && !wanted_syscalls[id & (RG_MAX_SYSCALLS - 1)])
+	if (is_filtered(id))
 		return 0;
 	thread->nr = id;
 	thread->compat = is_compat(task);
-#if defined(__TARGET_ARCH_x86)
-	if (thread->compat) { /* entry_64_compat.S: ebx, ecx, edx, esi, edi, ebp */
-		thread->args[0] = (u32)regs->bx;
-		thread->args[1] = (u32)regs->cx;
-		thread->args[2] = (u32)regs->dx;
-		thread->args[3] = (u32)regs->si;
-		thread->args[4] = (u32)regs->di;
-		thread->args[5] = (u32)regs->bp;
-	} else {
-		thread->args[0] = regs->di;
-		thread->args[1] = regs->si;
-		thread->args[2] = regs->dx;
-		thread->args[3] = regs->r10;
-		thread->args[4] = regs->r8;
-		thread->args[5] = regs->r9;
-	}
-#else
-	thread->args[0] = regs->orig_x0;
-	thread->args[1] = regs->regs[1];
-	thread->args[2] = regs->regs[2];
-	thread->args[3] = regs->regs[3];
-	thread->args[4] = regs->regs[4];
-	thread->args[5] = regs->regs[5];
-#endif
+	read_args(thread, regs);
 	plan = &plans[id & (RG_MAX_SYSCALLS - 1)];
 	if (plan->flags & RG_PLAN_DEREF) {
 		u64 value = 0;
@@ -549,69 +687,83 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
+/* Writes the record of a call of this architecture, with its memory. */
+static __noinline int emit_call_with_memory(struct scratch *s, const volatile struct rg_plan *plan, u64 deref)
+{
+	int incomplete = add_planned_memory(s, plan, deref);
+
+	if (incomplete) {
+		if (config.hold_mark && !hold(s, RG_HOLD_EVENT, deref))
+			return 0;
+		/* What there was no room for is marked, never passed off as empty. */
+		s->event.flags |= RG_FAULT;
+	}
+	emit(s, true, deref);
+	return 0;
+}
+
+TRACEPOINT("sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct rg_thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct task_struct *task = THIS_TASK();
+	struct rg_thread *thread = thread_of(task);
 	const volatile struct rg_plan *plan;
 	struct scratch *s;
-	u64 deref;
 
-	if (!thread || !thread->in_call)
+	if (!thread)
 		return 0;
+	if (!thread->in_call) {
+		/* A call that seccomp answered has an end but no start. */
+		s32 nr = nr_at_exit(regs);
+
+		if (thread->awaits_execve || nr < 0 || is_filtered(nr))
+			return 0;
+		thread->nr = nr;
+		thread->compat = is_compat(task);
+		thread->enter = now;
+		thread->deref = 0;
+		read_args(thread, regs);
+	}
 	thread->in_call = 0;
-	s = scratch_of_cpu();
+	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
 		return 0;
 	begin(s, task, RG_SYSCALL, thread->nr);
 	s->event.enter = thread->enter;
 	s->event.exit = now;
 	s->event.result = ret;
-	s->event.args[0] = thread->args[0];
-	s->event.args[1] = thread->args[1];
-	s->event.args[2] = thread->args[2];
-	s->event.args[3] = thread->args[3];
-	s->event.args[4] = thread->args[4];
-	s->event.args[5] = thread->args[5];
-	deref = thread->deref;
+	copy_args(s, thread);
 	if (thread->compat || thread->nr < 0 || thread->nr >= RG_MAX_SYSCALLS) {
-		s->event.flags |= thread->compat ? RG_COMPAT : 0;
-		emit(s, true, deref);
+		s->event.flags = thread->compat ? RG_COMPAT : 0;
+		emit(s, true, 0);
 		return 0;
 	}
 	plan = plan_of(&s->event);
 	/* A successful exec has replaced the memory it was called with; its EXEC record tells what it was. */
-	if (plan->op_count && !((plan->flags & RG_PLAN_ENTER) && ret >= 0)) {
-		int incomplete = add_planned_memory(s, plan, deref);
-
-		if (config.hold_mark && (incomplete || s->offset > config.inline_limit) &&
-		    !hold(s, RG_HOLD_EVENT, deref))
-			return 0;
-		/* Observe grade: what there was no room for is marked, never passed off as empty. */
-		if (incomplete)
-			s->event.flags |= RG_FAULT;
-	}
-	emit(s, true, deref);
+	if (!(plan->op_count | (plan->flags & RG_PLAN_IRREGULAR)) || ((plan->flags & RG_PLAN_ENTER) && ret >= 0))
+		emit(s, true, 0);
+	else
+		emit_call_with_memory(s, plan, thread->deref);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
+TRACEPOINT("sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct rg_thread *forking = bpf_task_storage_get(&threads, parent, NULL, 0);
+	struct rg_thread *forking = thread_of(parent);
 	struct rg_thread *thread;
 	struct scratch *s;
 
-	if (!forking)
+	if (!forking || forking->awaits_execve)
 		return 0;
-	thread = bpf_task_storage_get(&threads, child, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	thread = new_thread_of(child);
 	if (!thread) {
 		count_loss(-1);
 		return 0;
 	}
+	__sync_fetch_and_add(&live_threads, 1);
 	/* The child leaves the same call, with the result 0. */
 	thread->enter = now;
 	thread->nr = forking->nr;
@@ -624,105 +776,125 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	thread->compat = forking->compat;
 	thread->in_call = forking->in_call;
 
-	s = scratch_of_cpu();
+	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
 		return 0;
 	begin(s, child, RG_FORK, -1);
 	no_args(s, now);
-	s->event.args[0] = parent->pid;
-	s->event.args[1] = parent->tgid;
-	s->event.args[2] = child->cred->uid.val;
-	s->event.args[3] = child->cred->gid.val;
+	s->event.args[0] = FIELD(parent, pid);
+	s->event.args[1] = FIELD(parent, tgid);
+	s->event.args[2] = BPF_CORE_READ(child, cred, uid.val);
+	s->event.args[3] = BPF_CORE_READ(child, cred, gid.val);
 	s->event.args[4] = bpf_get_current_cgroup_id();
 	add_segment(s, FROM_KERNEL_STRING, RG_SEG_COMM, 0, (u64)&child->comm, 0, 0);
 	emit(s, false, 0);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
+TRACEPOINT("sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct rg_thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	u64 arguments, arguments_length, environment, environment_length;
+	struct rg_thread *thread;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct scratch *s;
 
+#ifdef RG_LEGACY
+	u32 tid = FIELD(task, pid), old_tid = old_pid;
+
+	if (tid != old_tid) { /* another thread than the main one: it takes over the main one's id */
+		thread = bpf_map_lookup_elem(&threads, &old_tid);
+		if (thread) {
+			struct rg_thread moved = *thread;
+
+			bpf_map_update_elem(&threads, &tid, &moved, BPF_ANY);
+			bpf_map_delete_elem(&threads, &old_tid);
+		}
+	}
+#endif
+	thread = thread_of(task);
 	if (!thread || thread->awaits_execve)
 		return 0;
-	s = scratch_of_cpu();
-	if (!s || !task->mm)
+	s = scratch_of(bpf_get_smp_processor_id());
+	if (!s || !mm)
 		return 0;
 	begin(s, task, RG_EXEC, -1);
 	no_args(s, now);
 	s->event.args[0] = old_pid;
-	s->event.args[2] = task->cred->uid.val;
-	s->event.args[3] = task->cred->gid.val;
+	s->event.args[2] = BPF_CORE_READ(task, cred, uid.val);
+	s->event.args[3] = BPF_CORE_READ(task, cred, gid.val);
 	s->event.args[4] = bpf_get_current_cgroup_id();
-	add_segment(s, FROM_KERNEL_STRING, RG_SEG_FILENAME, 0, (u64)bprm->filename, 0, 0);
+	add_segment(s, FROM_KERNEL_STRING, RG_SEG_FILENAME, 0, (u64)BPF_CORE_READ(bprm, filename), 0, 0);
 	add_segment(s, FROM_KERNEL_STRING, RG_SEG_COMM, 0, (u64)&task->comm, 0, 0);
-	arguments = task->mm->arg_start;
-	arguments_length = task->mm->arg_end - arguments;
-	environment = task->mm->env_start;
-	environment_length = task->mm->env_end - environment;
-	add_memory(s, arg_with(RG_SEG_ARGV, 0), arguments, arguments_length,
-		   arguments_length < 32768 ? arguments_length : 32768);
-	add_memory(s, arg_with(RG_SEG_ENVP, 0), environment, environment_length,
-		   environment_length < 16384 ? environment_length : 16384);
+	arguments = BPF_CORE_READ(mm, arg_start);
+	arguments_length = BPF_CORE_READ(mm, arg_end) - arguments;
+	environment = BPF_CORE_READ(mm, env_start);
+	environment_length = BPF_CORE_READ(mm, env_end) - environment;
+	add_memory(s->event.cpu, arg_with(RG_SEG_ARGV, 0), arguments, arguments_length,
+		   arguments_length < MAX_ARGUMENTS ? arguments_length : MAX_ARGUMENTS);
+	add_memory(s->event.cpu, arg_with(RG_SEG_ENVP, 0), environment, environment_length,
+		   environment_length < MAX_ENVIRONMENT ? environment_length : MAX_ENVIRONMENT);
 	emit(s, false, 0);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
+TRACEPOINT("sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct rg_thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct rg_thread *thread = thread_of(task);
 	struct scratch *s;
 
-	if (!thread || thread->awaits_execve)
+	if (!thread)
 		return 0;
-	s = scratch_of_cpu();
+	__sync_fetch_and_add(&live_threads, -1);
+	if (thread->awaits_execve)
+		return 0;
+	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
 		return 0;
 	if (thread->in_call) {
 		begin(s, task, RG_ENTER, thread->nr);
 		no_args(s, thread->enter);
-		s->event.args[0] = thread->args[0];
-		s->event.args[1] = thread->args[1];
-		s->event.args[2] = thread->args[2];
-		s->event.args[3] = thread->args[3];
-		s->event.args[4] = thread->args[4];
-		s->event.args[5] = thread->args[5];
+		copy_args(s, thread);
 		s->event.flags = thread->compat ? RG_COMPAT : 0;
 		emit(s, false, 0);
 	}
 	begin(s, task, RG_EXIT, -1);
 	no_args(s, now);
-	s->event.result = task->exit_code;
-	s->event.args[0] = task->signal->live.counter == 0;
+	s->event.result = FIELD(task, exit_code);
+	s->event.args[0] = BPF_CORE_READ(task, signal, live.counter) == 0;
 	emit(s, false, 0);
+#ifdef RG_LEGACY
+	u32 tid = FIELD(task, pid);
+
+	bpf_map_delete_elem(&threads, &tid);
+#endif
 	return 0;
 }
 
-SEC("tp_btf/signal_deliver")
+TRACEPOINT("signal_deliver")
 int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
 {
 	u64 now = bpf_ktime_get_boot_ns();
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct rg_thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct task_struct *task = THIS_TASK();
+	struct rg_thread *thread = thread_of(task);
 	struct scratch *s;
 
 	if (!thread || thread->awaits_execve)
 		return 0;
-	s = scratch_of_cpu();
+	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
 		return 0;
 	begin(s, task, RG_SIGNAL, signal);
 	no_args(s, now);
-	s->event.args[0] = (u64)(s64)BPF_CORE_READ(info, si_code);
-	s->event.args[1] = BPF_CORE_READ(info, _sifields._kill._pid);
-	s->event.args[2] = BPF_CORE_READ(info, _sifields._kill._uid);
-	s->event.args[3] = (u64)BPF_CORE_READ(info, _sifields._sigfault._addr);
+	if ((u64)info > 2) { /* SEND_SIG_NOINFO, SEND_SIG_PRIV: no pointers */
+		s->event.args[0] = (u64)(s64)BPF_CORE_READ(info, si_code);
+		s->event.args[1] = BPF_CORE_READ(info, _sifields._kill._pid);
+		s->event.args[2] = BPF_CORE_READ(info, _sifields._kill._uid);
+		s->event.args[3] = (u64)BPF_CORE_READ(info, _sifields._sigfault._addr);
+	}
 	s->event.args[4] = (u64)BPF_CORE_READ(action, sa.sa_handler);
 	emit(s, false, 0);
 	return 0;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <zlib.h>
 #include <zstd.h>
@@ -29,11 +30,14 @@ enum BlockType : unsigned { block_events = 1, block_snapshot = 2, block_info = 3
 
 // A block is written when it holds this much. Small enough that a crash costs little and that a reader holds little,
 // large enough that the compressor sees the repetition.
-constexpr std::size_t full_heap = 1 << 20;
+constexpr std::size_t full_bytes = 2 << 20;
 constexpr std::size_t full_events = 16384;
-constexpr std::size_t full_segments = 65536;
 constexpr std::size_t max_piece = 1 << 20;
+constexpr std::size_t max_row_segments = 32768;
 constexpr int compression_level = 1;
+
+// Batches that may wait to be written. Then the caller has to wait, and with it, in replay grade, the target.
+constexpr std::size_t max_jobs = 24;
 
 std::uint32_t crc_of(const void *bytes, std::size_t length) {
     return static_cast<std::uint32_t>(crc32_z(0, static_cast<const Bytef *>(bytes), length));
@@ -45,8 +49,8 @@ template <typename T> void append_planes(std::vector<unsigned char> &out, const 
     unsigned char *planes = out.data() + base;
     for (std::size_t plane = 0; plane < sizeof(T); plane++)
         for (std::size_t i = 0; i < count; i++)
-            planes[plane * count + i] = static_cast<unsigned char>(static_cast<std::make_unsigned_t<T>>(column[i]) >>
-                                                                   (8 * plane));
+            planes[plane * count + i] =
+                static_cast<unsigned char>(static_cast<std::make_unsigned_t<T>>(column[i]) >> (8 * plane));
 }
 
 template <typename T> void append_number(std::vector<unsigned char> &out, T number) {
@@ -56,98 +60,223 @@ template <typename T> void append_number(std::vector<unsigned char> &out, T numb
 
 } // namespace
 
-struct EventWriter::Columns {
-    std::vector<std::uint8_t> kind, flags;
-    std::vector<std::uint16_t> cpu, segment_count;
-    std::vector<std::int32_t> nr;
-    std::vector<std::uint32_t> pid, tid;
-    std::vector<std::uint64_t> exit, duration;
-    std::vector<std::int64_t> result;
-    std::vector<std::uint64_t> args[6];
-
-    std::vector<std::uint8_t> segment_arg, segment_flags;
-    std::vector<std::uint32_t> segment_length;
-    std::vector<std::uint64_t> segment_full_length, segment_address;
-
-    std::vector<unsigned char> heap;
-    std::uint64_t last_exit = 0, time_min = ~0ull, time_max = 0;
-
-    template <typename Visitor> void each_column(Visitor visit) {
-        visit(kind), visit(flags), visit(cpu), visit(segment_count), visit(nr), visit(pid), visit(tid), visit(exit);
-        visit(duration), visit(result);
-        for (auto &column : args)
-            visit(column);
-        visit(segment_arg), visit(segment_flags), visit(segment_length), visit(segment_full_length);
-        visit(segment_address);
+// Makes blocks and writes them.
+class EventWriter::Encoder {
+  public:
+    explicit Encoder(StreamOutput &output) : output_(output), zstd_(ZSTD_createCCtx()) {
+        ZSTD_CCtx_setParameter(zstd_.get(), ZSTD_c_compressionLevel, compression_level);
     }
 
-    void clear() {
-        each_column([](auto &column) { column.clear(); });
-        heap.clear();
-        // One huge read must not hold its memory for the rest of the capture.
-        if (heap.capacity() > 4 * full_heap)
-            heap.shrink_to_fit();
-        last_exit = 0, time_min = ~0ull, time_max = 0;
+    void write(const Job &job) {
+        if (job.type == block_events)
+            write_events(job);
+        else
+            write_block(job.type, job.bytes, job.first_seq, 0, 0, 0);
     }
+
+    std::uint64_t raw_bytes = 0, stored_bytes = 0;
+
+  private:
+    struct Columns {
+        std::vector<std::uint8_t> kind, flags;
+        std::vector<std::uint16_t> cpu, segment_count;
+        std::vector<std::int32_t> nr;
+        std::vector<std::uint32_t> pid, tid;
+        std::vector<std::uint64_t> exit, duration;
+        std::vector<std::int64_t> result;
+        std::vector<std::uint64_t> args[6];
+
+        std::vector<std::uint8_t> segment_arg, segment_flags;
+        std::vector<std::uint32_t> segment_length;
+        std::vector<std::uint64_t> segment_full_length, segment_address;
+
+        template <typename Visitor> void each_event_column(Visitor visit) {
+            visit(kind), visit(flags), visit(cpu), visit(segment_count), visit(nr), visit(pid), visit(tid), visit(exit);
+            visit(duration), visit(result);
+            for (auto &column : args)
+                visit(column);
+        }
+        template <typename Visitor> void each_segment_column(Visitor visit) {
+            visit(segment_arg), visit(segment_flags), visit(segment_length), visit(segment_full_length);
+            visit(segment_address);
+        }
+    };
+
+    void write_events(const Job &job) {
+        Columns &c = columns_;
+        const std::size_t count = job.rows;
+        c.each_event_column([count](auto &column) { column.resize(count); });
+        c.each_segment_column([](auto &column) { column.clear(); });
+        heap_.clear();
+        std::uint64_t last_exit = 0, time_min = ~0ull, time_max = 0;
+        const unsigned char *at = job.bytes.data();
+        for (std::size_t row = 0; row < count; row++) {
+            rg_event event;
+            std::memcpy(&event, at, sizeof event);
+            at += sizeof event;
+            c.kind[row] = event.kind;
+            c.flags[row] = event.flags;
+            c.cpu[row] = event.cpu;
+            c.segment_count[row] = event.segment_count;
+            c.nr[row] = event.nr;
+            c.pid[row] = event.pid;
+            c.tid[row] = event.tid;
+            c.exit[row] = event.exit - last_exit;
+            c.duration[row] = event.exit - event.enter;
+            c.result[row] = event.result;
+            for (int i = 0; i < 6; i++)
+                c.args[i][row] = event.args[i];
+            last_exit = event.exit;
+            time_min = std::min<std::uint64_t>(time_min, event.exit);
+            time_max = std::max<std::uint64_t>(time_max, event.exit);
+            for (unsigned i = 0; i < event.segment_count; i++) {
+                rg_segment segment;
+                std::memcpy(&segment, at, sizeof segment);
+                at += sizeof segment;
+                c.segment_arg.push_back(segment.arg);
+                c.segment_flags.push_back(segment.flags);
+                c.segment_length.push_back(segment.length);
+                c.segment_full_length.push_back(segment.full_length);
+                c.segment_address.push_back(segment.address);
+                heap_.insert(heap_.end(), at, at + segment.length);
+                at += (segment.length + 7u) / 8 * 8;
+            }
+        }
+        payload_.clear();
+        append_number<std::uint32_t>(payload_, job.rows);
+        append_number<std::uint32_t>(payload_, static_cast<std::uint32_t>(c.segment_arg.size()));
+        append_number<std::uint64_t>(payload_, heap_.size());
+        auto append = [this](auto &column) { append_planes(payload_, column); };
+        c.each_event_column(append);
+        c.each_segment_column(append);
+        payload_.insert(payload_.end(), heap_.begin(), heap_.end());
+        write_block(block_events, payload_, job.first_seq, job.rows, time_min, time_max);
+    }
+
+    void write_block(unsigned type, std::span<const unsigned char> raw, std::uint64_t first_seq, std::uint32_t count,
+                     std::uint64_t time_min, std::uint64_t time_max) {
+        stored_.resize(ZSTD_compressBound(raw.size()));
+        std::size_t stored = ZSTD_compress2(zstd_.get(), stored_.data(), stored_.size(), raw.data(), raw.size());
+        bool compressed = !ZSTD_isError(stored) && stored < raw.size();
+        std::span<const unsigned char> payload =
+            compressed ? std::span<const unsigned char>(stored_.data(), stored) : raw;
+
+        BlockHeader header{};
+        std::memcpy(header.magic, "RgBk", 4);
+        header.type = static_cast<std::uint8_t>(type);
+        header.codec = compressed ? 1 : 0;
+        header.version = 1;
+        header.stored_length = static_cast<std::uint32_t>(payload.size());
+        header.raw_length = static_cast<std::uint32_t>(raw.size());
+        header.first_seq = first_seq;
+        header.count = count;
+        header.payload_crc32 = crc_of(payload.data(), payload.size());
+        header.time_min = time_min;
+        header.time_max = time_max;
+        header.index = block_index_++;
+        header.header_crc32 = crc_of(&header, offsetof(BlockHeader, header_crc32));
+        raw_bytes += raw.size();
+        stored_bytes += sizeof header + payload.size();
+        output_.write({reinterpret_cast<const unsigned char *>(&header), sizeof header}, payload);
+    }
+
+    struct ZstdDeleter {
+        void operator()(ZSTD_CCtx *context) const { ZSTD_freeCCtx(context); }
+    };
+    StreamOutput &output_;
+    Columns columns_;
+    std::vector<unsigned char> heap_, payload_, stored_;
+    std::unique_ptr<ZSTD_CCtx, ZstdDeleter> zstd_;
+    std::uint64_t block_index_ = 0;
 };
 
-EventWriter::EventWriter(StreamOutput &output, const Options &)
-    : output_(output), columns_(std::make_unique<Columns>()), zstd_(ZSTD_createCCtx()) {
-    ZSTD_CCtx_setParameter(zstd_.get(), ZSTD_c_compressionLevel, compression_level);
+EventWriter::EventWriter(StreamOutput &output, const Options &) : encoder_(std::make_unique<Encoder>(output)) {
+    // Signals are the main thread's.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before);
+    thread_ = std::thread([this] { work(); });
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-EventWriter::~EventWriter() = default;
+EventWriter::~EventWriter() {
+    {
+        std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    work_came_.notify_all();
+    thread_.join();
+}
 
-void EventWriter::ZstdDeleter::operator()(ZSTD_CCtx_s *context) const { ZSTD_freeCCtx(context); }
+void EventWriter::work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        work_came_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
+        if (jobs_.empty())
+            return;
+        Job job = std::move(jobs_.front());
+        jobs_.pop_front();
+        const bool failed = failure_ != nullptr;
+        busy_ = true;
+        lock.unlock();
+        std::exception_ptr failure;
+        try {
+            if (!failed)
+                encoder_->write(job);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        raw_bytes_ = encoder_->raw_bytes;
+        stored_bytes_ = encoder_->stored_bytes;
+        lock.lock();
+        busy_ = false;
+        if (failure)
+            failure_ = failure;
+        job.bytes.clear();
+        // One huge event must not hold its memory for the rest of the capture.
+        if (spare_.size() < 4 && job.bytes.capacity() <= 2 * full_bytes)
+            spare_.push_back(std::move(job.bytes));
+        work_done_.notify_all();
+    }
+}
 
-void EventWriter::add_row(const rg_event &header, unsigned kind, unsigned flags, std::size_t segment_count) {
-    Columns &c = *columns_;
-    if (c.kind.empty())
-        oldest_buffered_ns_ = header.exit;
-    c.kind.push_back(static_cast<std::uint8_t>(kind));
-    c.flags.push_back(static_cast<std::uint8_t>(flags));
-    c.cpu.push_back(header.cpu);
-    c.segment_count.push_back(static_cast<std::uint16_t>(segment_count));
-    c.nr.push_back(header.nr);
-    c.pid.push_back(header.pid);
-    c.tid.push_back(header.tid);
-    c.exit.push_back(header.exit - c.last_exit);
-    c.duration.push_back(header.exit - header.enter);
-    c.result.push_back(header.result);
-    for (int i = 0; i < 6; i++)
-        c.args[i].push_back(header.args[i]);
-    c.last_exit = header.exit;
-    c.time_min = std::min<std::uint64_t>(c.time_min, header.exit);
-    c.time_max = std::max<std::uint64_t>(c.time_max, header.exit);
+void EventWriter::hand_over(Job job) {
+    std::unique_lock lock(mutex_);
+    work_done_.wait(lock, [this] { return failure_ || jobs_.size() < max_jobs; });
+    if (failure_)
+        std::rethrow_exception(failure_);
+    jobs_.push_back(std::move(job));
+    work_came_.notify_one();
+    if (!spare_.empty()) {
+        batch_.swap(spare_.back());
+        spare_.pop_back();
+    }
+}
+
+void EventWriter::sync() {
+    flush();
+    std::unique_lock lock(mutex_);
+    work_done_.wait(lock, [this] { return jobs_.empty() && !busy_; });
+    if (failure_)
+        std::rethrow_exception(failure_);
+}
+
+void EventWriter::append(const void *bytes, std::size_t length) {
+    const auto *from = static_cast<const unsigned char *>(bytes);
+    batch_.insert(batch_.end(), from, from + length);
+}
+
+void EventWriter::row_added(std::uint64_t exit_ns) {
+    if (batch_rows_++ == 0)
+        oldest_buffered_ns_ = exit_ns;
     next_seq_++;
-}
-
-void EventWriter::add_segment(const rg_segment &header, const unsigned char *bytes) {
-    Columns &c = *columns_;
-    c.segment_arg.push_back(header.arg);
-    c.segment_flags.push_back(header.flags);
-    c.segment_length.push_back(header.length);
-    c.segment_full_length.push_back(header.full_length);
-    c.segment_address.push_back(header.address);
-    c.heap.insert(c.heap.end(), bytes, bytes + header.length);
-}
-
-void EventWriter::flush_if_full() {
-    const Columns &c = *columns_;
-    if (c.heap.size() >= full_heap || c.kind.size() >= full_events || c.segment_arg.size() >= full_segments)
+    if (batch_rows_ >= full_events || batch_.size() >= full_bytes)
         flush();
 }
 
 void EventWriter::add(const rg_event &record) {
-    const auto *at = reinterpret_cast<const unsigned char *>(&record + 1);
-    add_row(record, record.kind, record.flags, record.segment_count);
-    for (unsigned i = 0; i < record.segment_count; i++) {
-        rg_segment segment;
-        std::memcpy(&segment, at, sizeof segment);
-        add_segment(segment, at + sizeof segment);
-        at += sizeof segment + (segment.length + 7) / 8 * 8;
-    }
-    flush_if_full();
+    append(&record, record.size);
+    row_added(record.exit);
 }
 
 void EventWriter::add(const rg_event &header, std::span<const SegmentView> segments) {
@@ -163,15 +292,21 @@ void EventWriter::add_rows(const rg_event &header, std::span<const SegmentView> 
     std::vector<SegmentView> row;
     std::size_t row_bytes = 0;
     auto write_row = [&](bool last) {
-        bool row_more = more || !last;
-        unsigned flags = (header.flags & ~RG_MORE) | (row_more ? RG_MORE : 0);
-        add_row(header, kind, flags, row.size());
-        for (const SegmentView &piece : row)
-            add_segment(piece.header, piece.bytes);
+        rg_event event = header;
+        event.kind = static_cast<__u8>(kind);
+        event.flags = static_cast<__u8>((header.flags & ~RG_MORE) | (more || !last ? RG_MORE : 0));
+        event.segment_count = static_cast<__u16>(row.size());
+        append(&event, sizeof event);
+        for (const SegmentView &piece : row) {
+            static constexpr unsigned char padding[8] = {};
+            append(&piece.header, sizeof piece.header);
+            append(piece.bytes, piece.header.length);
+            append(padding, -piece.header.length & 7);
+        }
         row.clear();
         row_bytes = 0;
         kind = RG_DATA;
-        flush_if_full();
+        row_added(event.exit);
     };
     for (const SegmentView &segment : segments) {
         std::size_t offset = 0;
@@ -184,7 +319,7 @@ void EventWriter::add_rows(const rg_event &header, std::span<const SegmentView> 
             // A cut by the snaplen belongs to the last piece.
             piece.header.full_length = length < left ? length : segment.header.full_length - offset;
             piece.bytes = segment.bytes + offset;
-            if (!row.empty() && (row_bytes + length > max_piece || row.size() == full_segments - 1))
+            if (!row.empty() && (row_bytes + length > max_piece || row.size() == max_row_segments))
                 write_row(false);
             row.push_back(piece);
             row_bytes += length;
@@ -195,57 +330,22 @@ void EventWriter::add_rows(const rg_event &header, std::span<const SegmentView> 
 }
 
 void EventWriter::flush() {
-    Columns &c = *columns_;
-    const std::size_t count = c.kind.size();
-    if (count == 0)
+    if (batch_rows_ == 0)
         return;
-    payload_.clear();
-    append_number<std::uint32_t>(payload_, static_cast<std::uint32_t>(count));
-    append_number<std::uint32_t>(payload_, static_cast<std::uint32_t>(c.segment_arg.size()));
-    append_number<std::uint64_t>(payload_, c.heap.size());
-    c.each_column([&](auto &column) { append_planes(payload_, column); });
-    payload_.insert(payload_.end(), c.heap.begin(), c.heap.end());
-    write_block(block_events, payload_, next_seq_ - count, static_cast<std::uint32_t>(count), c.time_min, c.time_max);
-    c.clear();
-    if (payload_.capacity() > 16 * full_heap)
-        payload_.shrink_to_fit();
+    Job job{block_events, std::move(batch_), batch_rows_, next_seq_ - batch_rows_};
+    batch_ = {};
+    batch_rows_ = 0;
+    hand_over(std::move(job));
 }
 
 void EventWriter::flush_if_older(std::uint64_t now, std::uint64_t age_ns) {
-    if (!columns_->kind.empty() && now > oldest_buffered_ns_ && now - oldest_buffered_ns_ > age_ns)
+    if (batch_rows_ != 0 && now > oldest_buffered_ns_ && now - oldest_buffered_ns_ > age_ns)
         flush();
-}
-
-void EventWriter::write_block(unsigned type, std::span<const unsigned char> raw, std::uint64_t first_seq,
-                              std::uint32_t count, std::uint64_t time_min, std::uint64_t time_max) {
-    stored_.resize(ZSTD_compressBound(raw.size()));
-    std::size_t stored = ZSTD_compress2(zstd_.get(), stored_.data(), stored_.size(), raw.data(), raw.size());
-    bool compressed = !ZSTD_isError(stored) && stored < raw.size();
-    std::span<const unsigned char> payload =
-        compressed ? std::span<const unsigned char>(stored_.data(), stored) : raw;
-
-    BlockHeader header{};
-    std::memcpy(header.magic, "RgBk", 4);
-    header.type = static_cast<std::uint8_t>(type);
-    header.codec = compressed ? 1 : 0;
-    header.version = 1;
-    header.stored_length = static_cast<std::uint32_t>(payload.size());
-    header.raw_length = static_cast<std::uint32_t>(raw.size());
-    header.first_seq = first_seq;
-    header.count = count;
-    header.payload_crc32 = crc_of(payload.data(), payload.size());
-    header.time_min = time_min;
-    header.time_max = time_max;
-    header.index = block_index_++;
-    header.header_crc32 = crc_of(&header, offsetof(BlockHeader, header_crc32));
-    raw_bytes_ += raw.size();
-    stored_bytes_ += sizeof header + payload.size();
-    output_.write({reinterpret_cast<const unsigned char *>(&header), sizeof header}, payload);
 }
 
 void EventWriter::write_text(unsigned type, const std::string &text) {
     flush();
-    write_block(type, {reinterpret_cast<const unsigned char *>(text.data()), text.size()}, next_seq_, 0, 0, 0);
+    hand_over({type, std::vector<unsigned char>(text.begin(), text.end()), 0, next_seq_});
 }
 
 void EventWriter::loss(std::uint64_t from_ns, std::uint64_t to_ns, const std::map<int, std::uint64_t> &by_syscall) {
@@ -261,10 +361,16 @@ void EventWriter::loss(std::uint64_t from_ns, std::uint64_t to_ns, const std::ma
     write_text(block_loss, json.text());
 }
 
-void EventWriter::snapshot(const std::string &payload) { write_text(block_snapshot, payload); }
+void EventWriter::snapshot(const std::string &payload) {
+    write_text(block_snapshot, payload);
+}
 
-void EventWriter::info(const std::string &json) { write_text(block_info, json); }
+void EventWriter::info(const std::string &json) {
+    write_text(block_info, json);
+}
 
-void EventWriter::end(const std::string &json) { write_text(block_end, json); }
+void EventWriter::end(const std::string &json) {
+    write_text(block_end, json);
+}
 
 } // namespace retrograde

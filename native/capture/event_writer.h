@@ -1,17 +1,22 @@
-// Writes events as blocks of the recording format: columns as byte planes, zstd, checksums.
+// Writes events as blocks of the recording format: columns as byte planes, zstd, checksums. The caller's thread only
+// gathers them; a thread of its own makes, compresses and writes the blocks, so that the rings are drained meanwhile.
 #pragma once
 
 #include "capture/options.h"
 #include "capture/stream_output.h"
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <exception>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
-
-struct ZSTD_CCtx_s;
 
 namespace retrograde {
 
@@ -24,7 +29,7 @@ struct SegmentView {
 class EventWriter {
   public:
     EventWriter(StreamOutput &output, const Options &options);
-    ~EventWriter();
+    ~EventWriter(); // does not write what is still buffered
     EventWriter(const EventWriter &) = delete;
 
     // Adds an event in the wire form of wire.h, its segments behind it. `record.size` must have been checked.
@@ -38,8 +43,11 @@ class EventWriter {
     // still others will follow. For memory too large to be held at once.
     void add_data(const rg_event &header, std::span<const SegmentView> segments, bool more);
 
-    // Writes what is buffered as a block.
+    // Hands over what is buffered, to be written as a block.
     void flush();
+
+    // Waits until all that was handed over is written. Throws what writing threw, as every other function here may.
+    void sync();
 
     // Flushes if the buffered events are older than `age_ns`.
     void flush_if_older(std::uint64_t now_ns, std::uint64_t age_ns);
@@ -55,25 +63,33 @@ class EventWriter {
     std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
-    struct Columns;
-    struct ZstdDeleter {
-        void operator()(ZSTD_CCtx_s *context) const;
+    struct Job {
+        unsigned type;
+        std::vector<unsigned char> bytes; // events in wire form, or text
+        std::uint32_t rows;
+        std::uint64_t first_seq;
     };
+    class Encoder;
     void add_rows(const rg_event &header, std::span<const SegmentView> segments, unsigned kind, bool more);
-    void add_row(const rg_event &header, unsigned kind, unsigned flags, std::size_t segment_count);
-    void add_segment(const rg_segment &header, const unsigned char *bytes);
-    void flush_if_full();
-    void write_block(unsigned type, std::span<const unsigned char> raw, std::uint64_t first_seq, std::uint32_t count,
-                     std::uint64_t time_min, std::uint64_t time_max);
-
+    void append(const void *bytes, std::size_t length);
+    void row_added(std::uint64_t exit_ns);
+    void hand_over(Job job);
     void write_text(unsigned type, const std::string &text);
+    void work();
 
-    StreamOutput &output_;
-    std::unique_ptr<Columns> columns_;
-    std::unique_ptr<ZSTD_CCtx_s, ZstdDeleter> zstd_;
-    std::vector<unsigned char> payload_, stored_;
-    std::uint64_t next_seq_ = 0, block_index_ = 0, lost_ = 0, raw_bytes_ = 0, stored_bytes_ = 0;
-    std::uint64_t oldest_buffered_ns_ = 0;
+    std::vector<unsigned char> batch_; // events in wire form
+    std::uint32_t batch_rows_ = 0;
+    std::uint64_t next_seq_ = 0, lost_ = 0, oldest_buffered_ns_ = 0;
+    std::atomic<std::uint64_t> raw_bytes_ = 0, stored_bytes_ = 0;
+
+    std::unique_ptr<Encoder> encoder_; // the thread's own
+    std::mutex mutex_;
+    std::condition_variable work_came_, work_done_;
+    std::deque<Job> jobs_;
+    std::vector<std::vector<unsigned char>> spare_; // buffers to use again
+    std::exception_ptr failure_;
+    bool busy_ = false, stop_ = false;
+    std::thread thread_;
 };
 
 } // namespace retrograde

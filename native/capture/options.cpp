@@ -3,6 +3,7 @@
 #include "base/failure.h"
 #include "capture/syscall_table.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <getopt.h>
@@ -29,7 +30,7 @@ how
   --grade GRADE        observe (default): never disturbs, counts every loss; replay: loses nothing
   --backend WAY        auto (default), ebpf, ptrace
   --snaplen BYTES      of each buffer, in observe grade (default 256, at most 65536)
-  --buffer-size SIZE   of the ring of each CPU (default 8M; a power of two)
+  --buffer-size SIZE   of the ring of each CPU (a power of two; default 8M, less with many CPUs)
   --user USER          the command runs as this user
   --btf FILE           BTF of a kernel that ships none
 
@@ -49,8 +50,14 @@ struct Suffix {
     const char *name;
     std::uint64_t factor;
 };
-constexpr Suffix sizes[] = {{"", 1}, {"B", 1}, {"K", 1ull << 10}, {"M", 1ull << 20}, {"G", 1ull << 30},
-                            {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}};
+constexpr Suffix sizes[] = {{"", 1},
+                            {"B", 1},
+                            {"K", 1ull << 10},
+                            {"M", 1ull << 20},
+                            {"G", 1ull << 30},
+                            {"KiB", 1ull << 10},
+                            {"MiB", 1ull << 20},
+                            {"GiB", 1ull << 30}};
 constexpr Suffix times[] = {{"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
 
 // A number with one of the suffixes, or nothing.
@@ -102,8 +109,9 @@ std::bitset<RG_MAX_SYSCALLS> syscalls_of(const std::string &list) {
     return chosen;
 }
 
-template <typename T> T choice_of(const std::string &option, const std::string &text,
-                                  std::initializer_list<std::pair<const char *, T>> choices) {
+template <typename T>
+T choice_of(const std::string &option, const std::string &text,
+            std::initializer_list<std::pair<const char *, T>> choices) {
     std::string names;
     for (auto [name, chosen] : choices) {
         if (text == name)
@@ -124,8 +132,9 @@ void check(const Options &options) {
         throw Failure("--output is missing: the recording's folder, or - for stdout", exit_usage);
     if (options.snaplen > RG_SCRATCH_DATA)
         bad("snaplen", std::to_string(options.snaplen), "at most " + std::to_string(RG_SCRATCH_DATA));
-    if (options.buffer_size < 65536 || (options.buffer_size & (options.buffer_size - 1)))
-        bad("buffer-size", std::to_string(options.buffer_size), "needed is a power of two, at least 64K");
+    if (options.buffer_size && (options.buffer_size < 65536 || options.buffer_size > 1u << 30 ||
+                                (options.buffer_size & (options.buffer_size - 1))))
+        bad("buffer-size", std::to_string(options.buffer_size), "needed is a power of two, from 64K to 1G");
     if (!options.user.empty() && options.command.empty())
         throw Failure("--user needs a command to start", exit_usage);
     if (options.grade == Grade::replay && options.command.empty())
@@ -137,52 +146,105 @@ void check(const Options &options) {
 } // namespace
 
 Options parse_options(int argc, char **argv) {
-    enum { o_output = 256, o_grade, o_backend, o_pid, o_comm, o_cgroup, o_all, o_syscalls, o_snaplen, o_buffer_size,
-           o_duration, o_max_size, o_last, o_btf, o_user, o_version, o_help };
-    static const option long_options[] = {
-        {"output", required_argument, nullptr, o_output},     {"grade", required_argument, nullptr, o_grade},
-        {"backend", required_argument, nullptr, o_backend},   {"pid", required_argument, nullptr, o_pid},
-        {"comm", required_argument, nullptr, o_comm},         {"cgroup", required_argument, nullptr, o_cgroup},
-        {"all", no_argument, nullptr, o_all},                 {"syscalls", required_argument, nullptr, o_syscalls},
-        {"snaplen", required_argument, nullptr, o_snaplen},   {"buffer-size", required_argument, nullptr, o_buffer_size},
-        {"duration", required_argument, nullptr, o_duration}, {"max-size", required_argument, nullptr, o_max_size},
-        {"last", required_argument, nullptr, o_last},         {"btf", required_argument, nullptr, o_btf},
-        {"user", required_argument, nullptr, o_user},         {"version", no_argument, nullptr, o_version},
-        {"help", no_argument, nullptr, o_help},               {nullptr, 0, nullptr, 0}};
+    enum {
+        o_output = 256,
+        o_grade,
+        o_backend,
+        o_pid,
+        o_comm,
+        o_cgroup,
+        o_all,
+        o_syscalls,
+        o_snaplen,
+        o_buffer_size,
+        o_duration,
+        o_max_size,
+        o_last,
+        o_btf,
+        o_user,
+        o_version,
+        o_help
+    };
+    static const option long_options[] = {{"output", required_argument, nullptr, o_output},
+                                          {"grade", required_argument, nullptr, o_grade},
+                                          {"backend", required_argument, nullptr, o_backend},
+                                          {"pid", required_argument, nullptr, o_pid},
+                                          {"comm", required_argument, nullptr, o_comm},
+                                          {"cgroup", required_argument, nullptr, o_cgroup},
+                                          {"all", no_argument, nullptr, o_all},
+                                          {"syscalls", required_argument, nullptr, o_syscalls},
+                                          {"snaplen", required_argument, nullptr, o_snaplen},
+                                          {"buffer-size", required_argument, nullptr, o_buffer_size},
+                                          {"duration", required_argument, nullptr, o_duration},
+                                          {"max-size", required_argument, nullptr, o_max_size},
+                                          {"last", required_argument, nullptr, o_last},
+                                          {"btf", required_argument, nullptr, o_btf},
+                                          {"user", required_argument, nullptr, o_user},
+                                          {"version", no_argument, nullptr, o_version},
+                                          {"help", no_argument, nullptr, o_help},
+                                          {nullptr, 0, nullptr, 0}};
     Options options;
     for (int chosen; (chosen = ::getopt_long(argc, argv, "+", long_options, nullptr)) != -1;) {
         std::string text = optarg ? optarg : "";
         switch (chosen) {
-        case o_output: options.output = text; break;
+        case o_output:
+            options.output = text;
+            break;
         case o_grade:
             options.grade = choice_of<Grade>("grade", text, {{"observe", Grade::observe}, {"replay", Grade::replay}});
             break;
         case o_backend:
-            options.backend = choice_of<BackendChoice>("backend", text,
-                                                       {{"auto", BackendChoice::automatic},
-                                                        {"ebpf", BackendChoice::ebpf},
-                                                        {"ptrace", BackendChoice::ptrace}});
+            options.backend = choice_of<BackendChoice>(
+                "backend", text,
+                {{"auto", BackendChoice::automatic}, {"ebpf", BackendChoice::ebpf}, {"ptrace", BackendChoice::ptrace}});
             break;
-        case o_pid: options.pids.push_back(number_of("pid", text, 1)); break;
-        case o_comm: options.comms.push_back(text); break;
-        case o_cgroup: options.cgroups.push_back(text); break;
-        case o_all: options.whole_system = true; break;
-        case o_syscalls: options.syscalls = syscalls_of(text); break;
-        case o_snaplen: options.snaplen = size_of("snaplen", text); break;
-        case o_buffer_size: options.buffer_size = size_of("buffer-size", text); break;
-        case o_duration: options.duration_ns = time_of("duration", text); break;
-        case o_max_size: options.max_size = size_of("max-size", text); break;
+        case o_pid:
+            options.pids.push_back(number_of("pid", text, 1));
+            break;
+        case o_comm:
+            options.comms.push_back(text);
+            break;
+        case o_cgroup:
+            options.cgroups.push_back(text);
+            break;
+        case o_all:
+            options.whole_system = true;
+            break;
+        case o_syscalls:
+            options.syscalls = syscalls_of(text);
+            break;
+        case o_snaplen:
+            options.snaplen = size_of("snaplen", text);
+            break;
+        case o_buffer_size:
+            options.buffer_size = std::max<std::uint64_t>(size_of("buffer-size", text), 1);
+            break;
+        case o_duration:
+            options.duration_ns = time_of("duration", text);
+            break;
+        case o_max_size:
+            options.max_size = size_of("max-size", text);
+            break;
         case o_last:
             if (auto time = quantity(text, times))
                 options.last_ns = *time;
             else
                 options.last_bytes = size_of("last", text);
             break;
-        case o_btf: options.btf_file = text; break;
-        case o_user: options.user = text; break;
-        case o_version: std::puts("retrograde-capture " RETROGRADE_VERSION); std::exit(0);
-        case o_help: std::fputs(usage, stdout); std::exit(0);
-        default: throw Failure("`retrograde-capture --help` lists the options", exit_usage);
+        case o_btf:
+            options.btf_file = text;
+            break;
+        case o_user:
+            options.user = text;
+            break;
+        case o_version:
+            std::puts("retrograde-capture " RETROGRADE_VERSION);
+            std::exit(0);
+        case o_help:
+            std::fputs(usage, stdout);
+            std::exit(0);
+        default:
+            throw Failure("`retrograde-capture --help` lists the options", exit_usage);
         }
     }
     options.command.assign(argv + optind, argv + argc);

@@ -33,11 +33,11 @@ struct Options {
     bool whole_system = false;
     std::optional<std::bitset<RG_MAX_SYSCALLS>> syscalls; // all where absent
 
-    std::size_t snaplen = default_snaplen;         // bytes of payload kept of each argument, observe grade
-    std::size_t buffer_size = default_buffer_size; // bytes of ring for each CPU
-    std::uint64_t duration_ns = 0;                 // 0: no limit
-    std::uint64_t max_size = 0;                    // bytes on disk, 0: no limit
-    std::uint64_t last_bytes = 0;                  // flight recorder: keep only the latest
+    std::size_t snaplen = default_snaplen; // bytes of payload kept of each argument, observe grade
+    std::size_t buffer_size = 0;           // bytes of ring for each CPU; 0: default_buffer_size, less with many
+    std::uint64_t duration_ns = 0;         // 0: no limit
+    std::uint64_t max_size = 0;            // bytes on disk, 0: no limit
+    std::uint64_t last_bytes = 0;          // flight recorder: keep only the latest
     std::uint64_t last_ns = 0;
     std::string btf_file; // BTF of a kernel that ships none
 };

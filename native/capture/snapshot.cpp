@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <functional>
 #include <limits.h>
+#include <map>
 #include <set>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,6 +93,20 @@ std::vector<pid_t> all_pids() {
     return pids;
 }
 
+std::vector<pid_t> with_descendants(const std::vector<pid_t> &pids) {
+    std::map<pid_t, pid_t> parents;
+    for (pid_t pid : all_pids())
+        parents[pid] = parent_of(pid);
+    std::vector<pid_t> found;
+    for (auto [pid, parent] : parents)
+        for (pid_t at = pid; at > 0; at = parents.contains(at) ? parents[at] : 0)
+            if (std::find(pids.begin(), pids.end(), at) != pids.end()) {
+                found.push_back(pid);
+                break;
+            }
+    return found;
+}
+
 std::string take_snapshot(const std::vector<pid_t> &pids) {
     SnapshotBuilder snapshot;
     std::set<pid_t> described;
@@ -112,7 +127,8 @@ std::string take_snapshot(const std::vector<pid_t> &pids) {
         snapshot.add_file(folder + "loginuid");
         snapshot.add_link(folder + "cwd");
         snapshot.add_link(folder + "root");
-        each_entry(folder + "task", [&](const std::string &tid) { snapshot.add_file(folder + "task/" + tid + "/comm"); });
+        each_entry(folder + "task",
+                   [&](const std::string &tid) { snapshot.add_file(folder + "task/" + tid + "/comm"); });
         bool has_sockets = false;
         each_entry(folder + "fd", [&](const std::string &fd) {
             char link[64] = "";

@@ -11,6 +11,9 @@ namespace retrograde {
 // end meanwhile are left out.
 std::string take_snapshot(const std::vector<pid_t> &pids);
 
+// These processes, and those that descend from them.
+std::vector<pid_t> with_descendants(const std::vector<pid_t> &pids);
+
 // Every process there is.
 std::vector<pid_t> all_pids();
 

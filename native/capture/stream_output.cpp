@@ -122,6 +122,15 @@ void StreamOutput::rotate(std::uint64_t now) {
     }
 }
 
+void StreamOutput::discard() {
+    if (is_pipe())
+        return;
+    for (const Part &part : parts_)
+        ::unlink(file_name(part.number).c_str());
+    ::unlink((folder_ + "/incomplete").c_str());
+    ::rmdir(folder_.c_str());
+}
+
 void StreamOutput::complete(const std::string &end_json) {
     if (is_pipe())
         return;

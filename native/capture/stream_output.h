@@ -26,6 +26,9 @@ class StreamOutput {
     // Marks the recording complete: info.json, and `incomplete` goes.
     void complete(const std::string &end_json);
 
+    // Removes the folder: a capture that never began leaves nothing behind.
+    void discard();
+
     bool is_pipe() const { return folder_.empty(); }
     const std::string &folder() const { return folder_; }
     std::uint64_t bytes() const { return bytes_; }

@@ -2,11 +2,14 @@
 
 #include "base/failure.h"
 
+#include <algorithm>
 #include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <grp.h>
+#include <memory>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -46,25 +49,45 @@ struct Identity {
     std::string name, home, shell;
     uid_t uid;
     gid_t gid;
+    std::vector<gid_t> groups;
 };
 
+struct FileCloser {
+    void operator()(std::FILE *file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, FileCloser>;
+
+// The user, from /etc/passwd and /etc/group themselves: a static program has no name service (nsswitch.conf(5)).
 std::optional<Identity> find_user(const std::string &user) {
     if (user.empty())
         return std::nullopt;
     char *end = nullptr;
-    unsigned long number = std::strtoul(user.c_str(), &end, 10);
-    const passwd *entry = *end ? ::getpwnam(user.c_str()) : ::getpwuid(static_cast<uid_t>(number));
-    if (!entry)
+    const unsigned long number = std::strtoul(user.c_str(), &end, 10);
+    const bool is_number = end != user.c_str() && *end == 0;
+    std::optional<Identity> identity;
+    if (File passwd{std::fopen("/etc/passwd", "re")})
+        while (const ::passwd *entry = ::fgetpwent(passwd.get()))
+            if (is_number ? entry->pw_uid == number : user == entry->pw_name) {
+                identity = Identity{entry->pw_name, entry->pw_dir, entry->pw_shell, entry->pw_uid, entry->pw_gid, {}};
+                break;
+            }
+    if (!identity)
         throw Failure("there is no user '" + user + "' here (--user takes a name or a number of /etc/passwd)",
                       exit_usage);
-    return Identity{entry->pw_name, entry->pw_dir, entry->pw_shell, entry->pw_uid, entry->pw_gid};
+    identity->groups.push_back(identity->gid);
+    if (File groups{std::fopen("/etc/group", "re")})
+        while (const ::group *entry = ::fgetgrent(groups.get()))
+            for (char **member = entry->gr_mem; *member; member++)
+                if (identity->name == *member && entry->gr_gid != identity->gid)
+                    identity->groups.push_back(entry->gr_gid);
+    return identity;
 }
 
 // In the child. Returns an errno, or 0.
 int become(const Identity &user) {
     if (::geteuid() == user.uid && ::getegid() == user.gid)
         return 0;
-    if (::initgroups(user.name.c_str(), user.gid) != 0 || ::setgid(user.gid) != 0 || ::setuid(user.uid) != 0)
+    if (::setgroups(user.groups.size(), user.groups.data()) != 0 || ::setgid(user.gid) != 0 || ::setuid(user.uid) != 0)
         return errno;
     ::setenv("HOME", user.home.c_str(), 1);
     ::setenv("USER", user.name.c_str(), 1);
@@ -88,10 +111,17 @@ Target::Target(const std::vector<std::string> &command, const std::string &user)
     std::vector<char *> through_shell{const_cast<char *>("/bin/sh"), const_cast<char *>(program.c_str())};
     through_shell.insert(through_shell.end(), arguments.begin() + 1, arguments.end());
 
+    // The child must not run a handler of ours, and has our caller's mask again afterwards.
+    sigset_t all, inherited;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, &inherited);
     pid_ = ::fork();
+    if (pid_ != 0)
+        ::sigprocmask(SIG_SETMASK, &inherited, nullptr);
     if (pid_ < 0)
         throw system_failure("cannot fork");
     if (pid_ == 0) {
+        ::sigprocmask(SIG_SETMASK, &inherited, nullptr);
         int failure = identity ? become(*identity) : 0;
         char go = 0;
         // Nothing comes, should the capture die before it is ready.

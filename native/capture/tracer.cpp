@@ -8,10 +8,23 @@
 
 namespace retrograde {
 
-Tracer::Tracer(HoldHandler on_hold, EndHandler on_end) : on_hold_(std::move(on_hold)), on_end_(std::move(on_end)) {}
+namespace {
+
+constexpr long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+
+// Whether the SIGSTOP that a thread has stopped with came from an eBPF program (bpf_send_signal sends as the kernel).
+bool sent_by_kernel(pid_t tid) {
+    siginfo_t info{};
+    return ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) == 0 && info.si_code == SI_KERNEL;
+}
+
+} // namespace
+
+Tracer::Tracer(HoldHandler on_hold, EndHandler on_end, RenameHandler on_rename)
+    : on_hold_(std::move(on_hold)), on_end_(std::move(on_end)), on_rename_(std::move(on_rename)) {}
 
 void Tracer::attach(pid_t pid) {
-    if (::ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE) != 0)
+    if (::ptrace(PTRACE_SEIZE, pid, nullptr, options) != 0)
         throw system_failure("cannot attach to process " + std::to_string(pid), errno, exit_cannot);
     tracees_.insert(pid);
 }
@@ -25,6 +38,7 @@ bool Tracer::handle_stops() {
             handle_stop(tid, status);
         } else {
             tracees_.erase(tid);
+            stop_again_.erase(tid);
             on_end_(tid, status);
         }
     }
@@ -36,37 +50,34 @@ void Tracer::handle_stop(pid_t tid, int status) {
     const int signal = WSTOPSIG(status), event = status >> 16;
     if (event == PTRACE_EVENT_STOP) {
         bool group_stop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
-        ::ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, tid, nullptr, nullptr);
+        if (group_stop)
+            ::ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
+        else if (!on_hold_(tid))
+            ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
+    } else if (event == PTRACE_EVENT_EXEC) {
+        unsigned long former = 0;
+        if (::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &former) == 0 && static_cast<pid_t>(former) != tid) {
+            tracees_.erase(static_cast<pid_t>(former));
+            on_rename_(static_cast<pid_t>(former), tid);
+        }
+        ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
     } else if (event != 0) {
         ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
-    } else if (signal != SIGSTOP || !on_hold_(tid)) {
+    } else if (signal != SIGSTOP) {
         ::ptrace(PTRACE_CONT, tid, nullptr, static_cast<long>(signal));
+    } else {
+        // Of two SIGSTOPs for one thread the kernel keeps the first: theirs stands for ours too.
+        bool ours = sent_by_kernel(tid);
+        if (!on_hold_(tid))
+            ::ptrace(PTRACE_CONT, tid, nullptr, static_cast<long>(signal));
+        else if (!ours)
+            stop_again_.insert(tid);
     }
 }
 
-void Tracer::resume(pid_t tid) { ::ptrace(PTRACE_CONT, tid, nullptr, nullptr); }
-
-void Tracer::detach() {
-    // PTRACE_DETACH works on a stopped thread alone: interrupt all, then detach each at whatever stop it reports.
-    for (pid_t tid : tracees_)
-        ::ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
-    int status;
-    while (!tracees_.empty()) {
-        pid_t tid = ::waitpid(-1, &status, __WALL);
-        if (tid < 0 && errno == EINTR)
-            continue;
-        if (tid < 0)
-            break;
-        if (!WIFSTOPPED(status)) {
-            tracees_.erase(tid);
-            on_end_(tid, status);
-            continue;
-        }
-        const int signal = WSTOPSIG(status), event = status >> 16;
-        bool deliver = event == 0 && (signal != SIGSTOP || !on_hold_(tid));
-        ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(deliver ? signal : 0));
-        tracees_.erase(tid);
-    }
+void Tracer::resume(pid_t tid) {
+    long signal = stop_again_.erase(tid) ? SIGSTOP : 0;
+    ::ptrace(PTRACE_CONT, tid, nullptr, signal);
 }
 
 } // namespace retrograde

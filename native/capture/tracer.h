@@ -1,5 +1,7 @@
 // The ptrace attachment of a replay-grade eBPF capture: it does not stop at system calls. It sees the rare things: new
 // threads, signals, and the SIGSTOP by which an eBPF program holds a thread whose event it could not complete.
+// It never detaches: the kernel does when the capture ends, and that alone does not interrupt calls that wait
+// (ptrace(2)).
 #pragma once
 
 #include <functional>
@@ -13,10 +15,12 @@ class Tracer {
     // Called for a thread that stopped with SIGSTOP. Returns whether the stop is a hold: then the thread stays stopped
     // until resume(), and the signal is dropped. Otherwise the signal is somebody else's and is delivered.
     using HoldHandler = std::function<bool(pid_t tid)>;
+    // Called when another thread than the main one has called exec: it has the process's id now.
+    using RenameHandler = std::function<void(pid_t old_tid, pid_t tid)>;
     // Called when a thread has ended, with its wait status.
     using EndHandler = std::function<void(pid_t tid, int wait_status)>;
 
-    Tracer(HoldHandler on_hold, EndHandler on_end);
+    Tracer(HoldHandler on_hold, EndHandler on_end, RenameHandler on_rename);
 
     // Attaches to a process with one thread, and to all that will descend from it. Throws Failure.
     void attach(pid_t pid);
@@ -27,9 +31,6 @@ class Tracer {
     // Lets a held thread go on.
     void resume(pid_t tid);
 
-    // Detaches from every thread; held ones go on.
-    void detach();
-
     bool attached() const { return !tracees_.empty(); }
 
   private:
@@ -37,7 +38,9 @@ class Tracer {
 
     HoldHandler on_hold_;
     EndHandler on_end_;
+    RenameHandler on_rename_;
     std::set<pid_t> tracees_;
+    std::set<pid_t> stop_again_; // held by us, and stopped by somebody else at the same moment
 };
 
 } // namespace retrograde

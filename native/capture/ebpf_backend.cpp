@@ -1,0 +1,419 @@
+// Capture with eBPF. The programs put a record for each event into the ring of its CPU; here the rings are merged by
+// time. In replay grade a tracer completes the events whose threads the programs have held.
+
+#include "capture/backend.h"
+#include "capture/guardian.h"
+#include "capture/memory_copier.h"
+#include "capture/programs.h"
+#include "capture/ring.h"
+#include "capture/tracer.h"
+
+#include "base/failure.h"
+
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <csignal>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <sched.h>
+#include <set>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <vector>
+
+namespace retrograde {
+
+namespace {
+
+constexpr std::uint64_t ms = 1'000'000;
+constexpr std::uint64_t shortest_sleep_ns = ms / 2, longest_sleep_ns = 20 * ms;
+constexpr std::uint64_t loss_interval_ns = 100 * ms;
+
+// A thread that an eBPF program has stopped is seen to stop at once, unless it waits for a CPU or somebody's SIGCONT
+// has taken the stop away; after this long its event is written all the same.
+constexpr std::uint64_t late_stop_ns = 20 * ms;
+
+void ignore(int) {}
+
+class EbpfBackend : public Backend {
+  public:
+    EbpfBackend(const Options &options, EventWriter &writer);
+    ~EbpfBackend() override;
+
+    void attach(Target *target) override;
+    bool poll(std::uint64_t timeout_ns) override;
+    void detach() override;
+
+  private:
+    // An event that did not come through its CPU's ring; it waits for its turn.
+    struct Pending {
+        std::vector<unsigned char> record; // complete, in wire form; or empty:
+        rg_hold hold{};                    // memory still to be copied
+    };
+
+    bool drain(std::uint64_t until);
+    bool drain_run(Ring &ring, std::uint64_t until);
+    void take_spilled();
+    void take_hold(pid_t tid);
+    void take_late_holds(std::uint64_t now);
+    void write_pending();
+    bool on_stop(pid_t tid);
+    void on_end(pid_t tid, int status);
+    void resume(pid_t tid, const rg_hold &hold);
+    void resume_full();
+    std::optional<rg_hold> hold_of(pid_t tid) const;
+    void set_hold(pid_t tid, rg_hold hold, __u32 reason);
+    bool is_over();
+    void report_losses(std::uint64_t now);
+    void sleep(std::uint64_t timeout_ns);
+
+    const Options &options_;
+    EventWriter &writer_;
+    Programs programs_;
+    std::vector<Ring> rings_; // of the CPUs
+    std::optional<Ring> spill_;
+    UniqueFd epoll_;
+    std::vector<UniqueFd> processes_; // pidfds of --pid
+    Target *target_ = nullptr;
+    std::uint64_t sleep_ns_ = shortest_sleep_ns, losses_reported_ns_ = 0;
+
+    // Replay grade.
+    std::optional<MemoryCopier> copier_;
+    std::optional<Guardian> guardian_;
+    std::optional<Tracer> tracer_;
+    std::multimap<std::uint64_t, Pending> pending_; // by time
+    std::set<pid_t> taken_;                         // their event is in pending_
+    std::set<pid_t> stopped_;                       // of those, the ones that have stopped
+    std::vector<std::pair<pid_t, rg_hold>> full_;   // stopped until the rings have drained
+    std::uint64_t holds_taken_ = 0, holds_missing_since_ns_ = 0;
+};
+
+EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer)
+    : options_(options), writer_(writer), programs_(options) {
+    epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+    for (std::size_t i = 0; i < programs_.rings().size(); i++) {
+        const Programs::RingMap &map = programs_.rings()[i];
+        // Edge-triggered: what waits in a ring without having asked for a wakeup must not end a sleep.
+        epoll_event event{};
+        event.events = EPOLLIN | EPOLLET;
+        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, map.fd, &event) != 0)
+            throw system_failure("cannot wait for the rings");
+        if (i + 1 < programs_.rings().size())
+            rings_.emplace_back(map.fd, map.size);
+        else
+            spill_.emplace(map.fd, map.size);
+    }
+    if (options.grade == Grade::replay) {
+        copier_.emplace(options, writer);
+        guardian_.emplace(programs_.holds_map());
+        tracer_.emplace([this](pid_t tid) { return on_stop(tid); },
+                        [this](pid_t tid, int status) { on_end(tid, status); }, [](pid_t, pid_t) {});
+    }
+}
+
+EbpfBackend::~EbpfBackend() {
+    try {
+        detach();
+    } catch (const std::exception &) { // writing has failed: that is being reported
+    }
+}
+
+void EbpfBackend::attach(Target *target) {
+    target_ = target;
+    for (pid_t pid : options_.pids) {
+        UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+        if (!process && errno == ESRCH)
+            throw Failure("there is no process " + std::to_string(pid), exit_usage);
+        processes_.push_back(std::move(process));
+    }
+    if (target && tracer_)
+        tracer_->attach(target->pid());
+    if (target)
+        programs_.follow_from_execve(target->pid());
+    programs_.attach();
+
+    // Who drains has to come first when the CPUs are busy: it works little and sleeps often.
+    ::prctl(PR_SET_TIMERSLACK, 1);
+    ::setpriority(PRIO_PROCESS, 0, -20);
+    // The end of the command and the stops of traced threads end a sleep.
+    struct sigaction action {};
+    action.sa_handler = ignore;
+    ::sigaction(SIGCHLD, &action, nullptr);
+    sigset_t child;
+    ::sigemptyset(&child);
+    ::sigaddset(&child, SIGCHLD);
+    ::sigprocmask(SIG_BLOCK, &child, nullptr);
+}
+
+bool EbpfBackend::poll(std::uint64_t timeout_ns) {
+    const std::uint64_t now = now_ns();
+    bool busy = tracer_ && tracer_->handle_stops();
+    if (tracer_)
+        take_late_holds(now);
+    busy |= drain(now_ns());
+    report_losses(now);
+    if (busy) {
+        sleep_ns_ = shortest_sleep_ns;
+    } else {
+        if (is_over()) {
+            drain(~0ull);
+            return false;
+        }
+        sleep_ns_ = std::min(2 * sleep_ns_, longest_sleep_ns);
+    }
+    if (pending_.empty() && full_.empty())
+        sleep(std::min(sleep_ns_, timeout_ns));
+    return true;
+}
+
+void EbpfBackend::sleep(std::uint64_t timeout_ns) {
+    pollfd rings{epoll_.get(), POLLIN, 0};
+    timespec timeout{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
+    sigset_t mask;
+    ::sigprocmask(SIG_BLOCK, nullptr, &mask);
+    ::sigdelset(&mask, SIGCHLD);
+    if (::ppoll(&rings, 1, &timeout, &mask) > 0) {
+        epoll_event events[16];
+        ::epoll_wait(epoll_.get(), events, 16, 0);
+    }
+}
+
+bool EbpfBackend::is_over() {
+    if (target_) {
+        if (tracer_ && tracer_->attached())
+            return false;
+        return programs_.live_threads() <= 0 && target_->poll_ended();
+    }
+    if (options_.pids.empty() || programs_.live_threads() > 0)
+        return false;
+    return std::all_of(processes_.begin(), processes_.end(), [](const UniqueFd &process) {
+        pollfd ended{process.get(), POLLIN, 0};
+        return !process || ::poll(&ended, 1, 0) > 0;
+    });
+}
+
+// ---- merging ----
+
+// Writes the events up to `until`, a time that has passed; ordered by time, and within a thread exactly: an event of a
+// thread that is in some ring and not later than `until` was put there before this began, and so were all before it.
+bool EbpfBackend::drain(std::uint64_t until) {
+    bool any = false;
+    if (tracer_)
+        take_spilled();
+    for (;;) {
+        // The ring with the oldest event may be read as far as the next source's.
+        Ring *oldest = nullptr;
+        std::uint64_t oldest_ns = ~0ull, limit = until;
+        auto consider = [&](Ring *ring, std::uint64_t time) {
+            if (time < oldest_ns || (!ring && time == oldest_ns)) {
+                if (oldest_ns != ~0ull)
+                    limit = std::min(limit, oldest_ns);
+                oldest = ring;
+                oldest_ns = time;
+            } else {
+                limit = std::min(limit, time);
+            }
+        };
+        for (Ring &ring : rings_)
+            if (const rg_event *event = ring.front())
+                consider(&ring, event->exit);
+        if (!pending_.empty())
+            consider(nullptr, pending_.begin()->first);
+        if (oldest_ns == ~0ull || oldest_ns > until)
+            break;
+        any = true;
+        if (oldest)
+            drain_run(*oldest, limit);
+        else
+            write_pending();
+    }
+    for (Ring &ring : rings_)
+        ring.release();
+    resume_full();
+    return any;
+}
+
+// Writes the events of one ring up to `until`. Stops early when there is an older one elsewhere.
+bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
+    constexpr unsigned release_after = 256;
+    unsigned count = 0;
+    while (const rg_event *event = ring.front()) {
+        if (event->exit > until)
+            break;
+        // What a held thread does before its stop is seen (take a signal, die) comes after the event it is held for.
+        if (tracer_ && (event->kind == RG_EXIT || event->kind == RG_ENTER || event->kind == RG_SIGNAL)) {
+            take_hold(static_cast<pid_t>(event->tid));
+            if (!pending_.empty() && pending_.begin()->first <= event->exit)
+                return false;
+        }
+        writer_.add(*event);
+        ring.consume();
+        if (++count % release_after == 0)
+            ring.release();
+    }
+    return true;
+}
+
+void EbpfBackend::take_spilled() {
+    // Several CPUs write here: not quite in order, and what is being written may be older than what is complete.
+    while (spill_->filled() > 0) {
+        const rg_event *event = spill_->front();
+        if (!event) {
+            ::sched_yield();
+            continue;
+        }
+        const auto *bytes = reinterpret_cast<const unsigned char *>(event);
+        Pending pending;
+        pending.record.assign(bytes, bytes + event->size);
+        pending_.emplace(event->exit, std::move(pending));
+        spill_->consume();
+    }
+    spill_->release();
+}
+
+// ---- held threads ----
+
+std::optional<rg_hold> EbpfBackend::hold_of(pid_t tid) const {
+    rg_hold hold;
+    if (bpf_map_lookup_elem(programs_.holds_map(), &tid, &hold) != 0)
+        return std::nullopt;
+    return hold;
+}
+
+void EbpfBackend::set_hold(pid_t tid, rg_hold hold, __u32 reason) {
+    hold.reason = reason;
+    bpf_map_update_elem(programs_.holds_map(), &tid, &hold, BPF_EXIST);
+}
+
+// Puts the event that a thread is held for where it waits for its turn.
+void EbpfBackend::take_hold(pid_t tid) {
+    if (taken_.contains(tid))
+        return;
+    std::optional<rg_hold> hold = hold_of(tid);
+    if (!hold || hold->reason != RG_HOLD_EVENT)
+        return;
+    Pending pending;
+    pending.hold = *hold;
+    pending_.emplace(hold->event.exit, std::move(pending));
+    taken_.insert(tid);
+    holds_taken_++;
+}
+
+void EbpfBackend::take_late_holds(std::uint64_t now) {
+    if (programs_.held_events() == holds_taken_) {
+        holds_missing_since_ns_ = 0;
+        return;
+    }
+    if (holds_missing_since_ns_ == 0)
+        holds_missing_since_ns_ = now;
+    if (now - holds_missing_since_ns_ < late_stop_ns)
+        return;
+    holds_missing_since_ns_ = now;
+    __u32 tid, key, *before = nullptr;
+    std::vector<pid_t> tids;
+    while (bpf_map_get_next_key(programs_.holds_map(), before, &tid) == 0) {
+        tids.push_back(static_cast<pid_t>(tid));
+        key = tid;
+        before = &key;
+    }
+    for (pid_t held : tids)
+        take_hold(held);
+}
+
+void EbpfBackend::write_pending() {
+    auto node = pending_.extract(pending_.begin());
+    Pending &pending = node.mapped();
+    if (!pending.record.empty()) {
+        writer_.add(*reinterpret_cast<const rg_event *>(pending.record.data()));
+        return;
+    }
+    const auto tid = static_cast<pid_t>(pending.hold.event.tid);
+    copier_->add(pending.hold.event, pending.hold.deref);
+    taken_.erase(tid);
+    if (stopped_.erase(tid))
+        resume(tid, pending.hold);
+    else
+        set_hold(tid, pending.hold, RG_HOLD_FULL); // it stops soon, for nothing
+}
+
+// A traced thread has stopped with SIGSTOP: is it by an eBPF program?
+bool EbpfBackend::on_stop(pid_t tid) {
+    std::optional<rg_hold> hold = hold_of(tid);
+    if (!hold || hold->reason == 0)
+        return false;
+    if (hold->reason == RG_HOLD_FULL) {
+        full_.emplace_back(tid, *hold);
+        return true;
+    }
+    take_hold(tid);
+    stopped_.insert(tid);
+    return true;
+}
+
+void EbpfBackend::resume(pid_t tid, const rg_hold &hold) {
+    set_hold(tid, hold, 0);
+    if (hold.had_sigcont)
+        ::kill(static_cast<pid_t>(hold.event.pid), SIGCONT);
+    tracer_->resume(tid);
+}
+
+void EbpfBackend::resume_full() {
+    for (const auto &[tid, hold] : full_)
+        resume(tid, hold);
+    full_.clear();
+}
+
+void EbpfBackend::on_end(pid_t tid, int status) {
+    take_hold(tid);
+    stopped_.erase(tid);
+    std::erase_if(full_, [tid](const auto &held) { return held.first == tid; });
+    bpf_map_delete_elem(programs_.holds_map(), &tid);
+    if (target_ && tid == target_->pid())
+        target_->ended(status);
+}
+
+// ---- losses and the end ----
+
+void EbpfBackend::report_losses(std::uint64_t now) {
+    if (now - losses_reported_ns_ < loss_interval_ns)
+        return;
+    auto lost = programs_.take_losses();
+    if (!lost.empty())
+        writer_.loss(losses_reported_ns_, now, lost);
+    losses_reported_ns_ = now;
+}
+
+void EbpfBackend::detach() {
+    if (epoll_.get() < 0)
+        return;
+    epoll_.reset();
+    programs_.detach();
+    // Threads may still be on their way into a stop that was ordered before.
+    const std::uint64_t begun = now_ns();
+    while (tracer_) {
+        tracer_->handle_stops();
+        take_late_holds(now_ns());
+        drain(~0ull);
+        bool nothing_left = programs_.held_events() == holds_taken_ && stopped_.empty();
+        if (nothing_left || now_ns() - begun > 2000 * ms)
+            break;
+        ::usleep(500);
+    }
+    drain(~0ull);
+    losses_reported_ns_ = losses_reported_ns_ ? losses_reported_ns_ : begun;
+    auto lost = programs_.take_losses();
+    if (!lost.empty())
+        writer_.loss(losses_reported_ns_, now_ns(), lost);
+}
+
+} // namespace
+
+std::unique_ptr<Backend> make_ebpf_backend(const Options &options, EventWriter &writer) {
+    return std::make_unique<EbpfBackend>(options, writer);
+}
+
+} // namespace retrograde

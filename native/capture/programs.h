@@ -1,0 +1,67 @@
+// The eBPF programs of a capture: chosen for this kernel, configured, loaded, attached.
+#pragma once
+
+#include "base/unique_fd.h"
+#include "capture/options.h"
+#include "config.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+struct bpf_object;
+
+namespace retrograde {
+
+class Programs {
+  public:
+    // Loads them. Throws Failure(exit_cannot) with all that is missing here.
+    explicit Programs(const Options &options);
+    ~Programs();
+    Programs(const Programs &) = delete;
+
+    void attach();
+    void detach();
+
+    struct RingMap {
+        int fd;
+        std::size_t size;
+    };
+    // The rings of the CPUs, and behind them the one for what cannot be held.
+    const std::vector<RingMap> &rings() const { return rings_; }
+    int holds_map() const { return holds_; }
+
+    // Captures a process with one thread, from its next execve on.
+    void follow_from_execve(pid_t pid);
+
+    // Threads that are captured and have not ended.
+    std::int64_t live_threads() const { return __atomic_load_n(live_threads_, __ATOMIC_ACQUIRE); }
+    // Events ever handed to the tracer by holding their thread.
+    std::uint64_t held_events() const { return __atomic_load_n(held_events_, __ATOMIC_ACQUIRE); }
+
+    // Lost events by number of the call (-1: of other kinds), since the last time this was called.
+    std::map<int, std::uint64_t> take_losses();
+
+  private:
+    void load(const Options &options);
+    void select_threads(const Options &options);
+    template <typename Skeleton> void configure(Skeleton *skeleton, const Options &options);
+    template <typename Skeleton> void take_counters(Skeleton *skeleton);
+    std::size_t ring_size(const Options &options, int cpu) const;
+
+    std::shared_ptr<void> skeleton_;
+    bpf_object *object_ = nullptr; // the skeleton's
+    std::vector<std::shared_ptr<void>> links_;
+    bool legacy_ = false;
+    int cpus_ = 0, online_ = 0;
+    std::vector<RingMap> rings_;
+    std::vector<UniqueFd> ring_fds_;
+    int holds_ = -1, threads_ = -1, losses_ = -1;
+    std::int64_t *live_threads_ = nullptr;
+    const std::uint64_t *held_events_ = nullptr, *lost_events_ = nullptr;
+    std::uint64_t losses_seen_ = 0;
+    std::vector<std::uint64_t> losses_before_;
+};
+
+} // namespace retrograde
