@@ -303,10 +303,10 @@ class Resolver:
         name, width, bracket, cut = match.groups()
         type_ = self._named(name, width)
         if cut is not None:
-            if type_.kind != "struct":
-                raise MistakeError(f"only of a structure some bytes can be there; {name} is none", 0, len(name))
+            if name in MEMORY and name != "bitmap":
+                raise MistakeError(f"{name} has no size in bytes", 0, len(name))
             try:
-                return type_._replace(length=self._length(cut, arguments or {}))
+                return type_._replace(length=self._length(cut, arguments or {}), in_bytes=True)
             except MistakeError as mistake:
                 raise mistake.shifted(match.start(4)) from None
         if bracket is None:

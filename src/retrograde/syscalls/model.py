@@ -100,9 +100,10 @@ class Type(NamedTuple):
         name: the name of the set, structure or element; else the kind.
         width: bytes of a number, 0 for memory.
         signed: whether a number is signed.
-        length: of "bytes", "array", "sockaddr", "iovec" and "mmsghdr" (elements), "fdset" and "bitmap" (bits), and of a
-            "struct" of which only so many bytes are there (`T(n)`).
+        length: of "bytes", "array", "sockaddr", "iovec" and "mmsghdr" (elements), "fdset" and "bitmap" (bits), and of
+            memory of which only so many bytes are there (`T(n)`).
         element: of an "array".
+        in_bytes: the length was written `T(n)`: it counts bytes.
     """
 
     kind: str
@@ -111,11 +112,12 @@ class Type(NamedTuple):
     signed: bool = False
     length: Length | None = None
     element: Type | None = None
+    in_bytes: bool = False
 
     def __str__(self) -> str:
         if self.length is None:
             return self.name
-        return f"{self.name}({self.length.text})" if self.kind == "struct" else f"{self.name}[{self.length.text}]"
+        return f"{self.name}({self.length.text})" if self.in_bytes else f"{self.name}[{self.length.text}]"
 
 
 class Param(NamedTuple):

@@ -142,14 +142,17 @@ def _op(table: Table, line: Syscall, index: int, param: Param) -> Op:
         raise PlanError(line, "ioctl_arg needs the command in the second argument")
     size = table.element_size(type_)
     lengths: tuple[LengthTerm, ...] = ()
-    if type_.kind in ("fdset", "bitmap"):
+    if type_.in_bytes:
+        assert type_.length is not None
+        lengths = tuple(_length(line, term, 1) for term in type_.length.terms)
+    elif type_.kind in ("fdset", "bitmap"):
         assert type_.length is not None
         term = type_.length.terms[0]
         if len(type_.length.terms) > 1 or (term.kind, term.multiplier) != ("arg", 1):
             raise PlanError(line, f"the bits of a {type_.kind} are counted by an argument")
         lengths = (LengthTerm("BITMAP", term.arg, 1),)
     elif type_.length is not None:
-        scale = 1 if kind in ("IOVEC", "MMSGHDR") or type_.kind == "struct" else size
+        scale = 1 if kind in ("IOVEC", "MMSGHDR") else size
         lengths = tuple(_length(line, term, scale) for term in type_.length.terms)
     elif kind == "BYTES":
         lengths = (LengthTerm("CONST", 0, size),)

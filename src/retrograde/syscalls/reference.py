@@ -46,10 +46,12 @@ def describe_type(type_: Type) -> str:
     """Return what a type is, in words."""
     if type_.kind == "array" and type_.element:
         return f"{describe_type(type_.element)} × {type_.length.text if type_.length else '?'}"
+    if type_.in_bytes and type_.length:
+        return f"{describe_type(type_._replace(length=None, in_bytes=False))}, {type_.length.text} bytes of it"
     if type_.kind in SET_KINDS:
         return f"{type_.kind} {type_.name}, {'i' if type_.signed else 'u'}{8 * type_.width}"
     if type_.kind == "struct":
-        return f"struct {type_.name}" + (f", {type_.length.text} bytes of it" if type_.length else "")
+        return f"struct {type_.name}"
     text = MEANING.get(type_.kind, type_.kind)
     if type_.kind in NUMBERS and type_.kind not in PLAIN_NUMBERS:
         text += f", {'i' if type_.signed else 'u'}{8 * type_.width}"
