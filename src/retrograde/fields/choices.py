@@ -43,5 +43,7 @@ def event_types() -> frozenset[str]:
 
 @functools.cache
 def results() -> frozenset[str]:
-    """Return all values of `evt.res`."""
-    return frozenset({"SUCCESS", *errno.errorcode.values()})
+    """Return all values of `evt.res`; the kernel's own errors (ERESTARTSYS) show where a signal interrupts a call."""
+    from retrograde.printer.renderer import KERNEL_ERRORS
+
+    return frozenset({"SUCCESS", *errno.errorcode.values(), *KERNEL_ERRORS.values()})

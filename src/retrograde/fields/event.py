@@ -8,6 +8,8 @@ from retrograde.fields.registry import Extract, define, define_family
 
 # The printer is imported where it is used: its formats print fields, and so it imports this package.
 
+# Their result is a number of messages, not of bytes.
+COUNTS_MESSAGES = frozenset({"sendmmsg", "recvmmsg"})
 _OTHER_CATEGORIES: dict[int, str] = {
     Kind.FORK: "process",
     Kind.EXEC: "process",
@@ -205,7 +207,7 @@ def _buffer(event: Event) -> str | None:
 def _buflen(event: Event) -> int | None:
     if event.kind != Kind.SYSCALL or event.syscall is None or event.syscall.io is None:
         return None
-    return max(event.result, 0)
+    return max(event.result, 0) if event.syscall.name not in COUNTS_MESSAGES else None
 
 
 def _moves(event: Event) -> str | None:

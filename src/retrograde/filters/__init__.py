@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from retrograde.events import Event, Kind
 from retrograde.filters.check import Check
-from retrograde.filters.columns import Booleans, ColumnCheck, Columns, call_indices
+from retrograde.filters.columns import Booleans, ColumnCheck, Columns, Indices, call_indices
 from retrograde.filters.kernel import KernelSelection, kernel_selection, state_calls
 from retrograde.filters.syntax import MAX_DEPTH, OPERATORS, parse_tree
 from retrograde.filters.tree import AllOf, Inverse, Term, bind_tree, checks
@@ -91,7 +91,7 @@ class Filter:
             holds, fails = holds & ~rest, fails & ~rest
         return holds, fails
 
-    def _decide(self, term: Term, batch: Batch, table: Table, indices: Callable[[], NDArray[np.intp]]) -> Columns:
+    def _decide(self, term: Term, batch: Batch, table: Table, indices: Indices) -> Columns:
         if isinstance(term, Check):
             return self._decide_check(term, batch, table, indices)
         if isinstance(term, Inverse):
@@ -109,9 +109,7 @@ class Filter:
                 holds, fails = holds | more_holds, fails & more_fails
         return holds, fails
 
-    def _decide_check(
-        self, check: Check, batch: Batch, table: Table, indices: Callable[[], NDArray[np.intp]]
-    ) -> Columns:
+    def _decide_check(self, check: Check, batch: Batch, table: Table, indices: Indices) -> Columns:
         if not ColumnCheck.suits(check):
             unknown: Booleans = np.zeros(batch.count, np.bool_)
             return unknown, unknown
@@ -121,7 +119,7 @@ class Filter:
         return column.columns(batch, table, indices)
 
 
-def _once(make: Callable[[], NDArray[np.intp]]) -> Callable[[], NDArray[np.intp]]:
+def _once(make: Indices) -> Indices:
     """Return a function that calls ``make`` when first called and remembers what it returned."""
     made: list[NDArray[np.intp]] = []
 

@@ -41,6 +41,8 @@ _ALLOWED: dict[Scalar, tuple[str, ...]] = {
 _NAMES: dict[Scalar, str] = {"int": "a number", "time": "a time", "bool": "true or false", "str": "a text"}
 # Data whose bytes stand as Latin-1 characters; what the user types is UTF-8.
 _BYTES = frozenset({"evt.buffer"})
+# What stands for numbers without a name: unknown(1234), 4001.
+_UNNAMED = re.compile(r"unknown\(-?\d+\)|\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class _Binder:
         if field.choices is None or self.comparison.operator not in ("=", "!=", "in", "intersects"):
             return
         known = field.choices()
-        if value.text in known:
+        if value.text in known or _UNNAMED.fullmatch(value.text):
             return
         # The first match decides: an exact one but for its case, else the most similar.
         folded = {choice.lower(): choice for choice in known}

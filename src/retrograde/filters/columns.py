@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrograde.events import Event, EventFlag, Kind
+from retrograde.fields.event import COUNTS_MESSAGES
 from retrograde.filters.check import Check
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
 Booleans = NDArray[np.bool_]
 Columns = tuple[Booleans, Booleans]
+Indices = Callable[[], NDArray[np.intp]]
 
 _NUMBERS = 1024  # of system calls: both architectures stay below 512
 _OTHER = 2 * _NUMBERS  # first index of the kinds that are no calls
 _UNKNOWN = _OTHER + 16
 _INDICES = _UNKNOWN + 1
+_RAW_ARGUMENT = "evt.rawarg."
+_RESULT, _ABSENT, _UNDECIDED = 6, -1, -2  # where a value is, besides the numbers of arguments
 _OTHER_KINDS = (Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.SIGNAL, Kind.SWITCH)
 
 # Fields that are told by an event's kind and the line of the syscall table.
@@ -137,35 +141,123 @@ def _numeric(check: Check, values: NDArray[Any]) -> Booleans:
     return compare(values, check.operator, check.constants[0])
 
 
+def _by_argument(check: Check, table: Table) -> NDArray[np.int8]:
+    """Return which column `evt.rawarg.NAME` is, by :func:`call_indices`: an argument's number, or one of the below."""
+    from retrograde.printer.renderer import Renderer
+
+    name = check.field.name.removeprefix(_RAW_ARGUMENT)
+    sources = np.full(_INDICES, _ABSENT, np.int8)
+    sources[_UNKNOWN] = _UNDECIDED
+    for nr, line in table.calls.items():
+        if not 0 <= nr < _NUMBERS:
+            continue
+        for kind in (Kind.SYSCALL, Kind.ENTER):
+            found = set()
+            for each in (line, *table.variants.get(line.name, ())):
+                names = [param.name for param in each.params]
+                if kind == Kind.SYSCALL and name == Renderer.result_name(each):
+                    found.add(_RESULT)
+                else:
+                    found.add(names.index(name) if name in names else _ABSENT)
+            sources[nr + (kind - 1) * _NUMBERS] = found.pop() if len(found) == 1 else _UNDECIDED
+    return sources
+
+
+def _by_error(check: Check, table: Table) -> Booleans:
+    """Return where a check of `evt.res` holds, by the error's number; 0 is success."""
+    line = next(iter(table.calls.values()), None)
+    events = (_synthetic(Kind.SYSCALL, 0, line) for _ in range(4096))
+    answers = []
+    for number, event in enumerate(events):
+        event.result = -number
+        answers.append(check.matches(event))
+    return np.array(answers, np.bool_)
+
+
+def _by_length(table: Table) -> NDArray[np.int8]:
+    """Return where `evt.buflen` is the result, by :func:`call_indices`: 1 where it is, 0 where there is none."""
+    lengths = np.zeros(_INDICES, np.int8)
+    lengths[_UNKNOWN] = _UNDECIDED
+    for nr, line in table.calls.items():
+        if 0 <= nr < _NUMBERS:
+            lines = (line, *table.variants.get(line.name, ()))
+            found = {each.io is not None and each.name not in COUNTS_MESSAGES for each in lines}
+            lengths[nr] = found.pop() if len(found) == 1 else _UNDECIDED
+    return lengths
+
+
 class ColumnCheck:
     """A check that can be made over columns."""
 
     def __init__(self, check: Check) -> None:
         self.check = check
-        self._tables: dict[str, Columns] = {}
+        self._made: dict[str, Any] = {}
+        self._make: Callable[[Check, Table], Any]
+        self._decide: Callable[[Batch, Any, Indices], Columns]
+        name = check.field.name
+        if name in CALL_FIELDS:
+            self._make, self._decide = by_call, self._decide_call
+        elif name.startswith(_RAW_ARGUMENT):
+            self._make, self._decide = _by_argument, self._decide_argument
+        elif name == "evt.res":
+            self._make, self._decide = _by_error, self._decide_error
+        elif name == "evt.buflen":
+            self._make, self._decide = lambda check, table: _by_length(table), self._decide_length
+        elif name in _BOOLEAN:
+            self._make, self._decide = lambda check, table: None, self._decide_boolean
+        else:
+            self._make, self._decide = lambda check, table: None, self._decide_numeric
 
     @staticmethod
     def suits(check: Check) -> bool:
         """Return whether the columns can tell anything about a check."""
         name = check.field.name
-        return name in CALL_FIELDS or name in _NUMERIC or name in _BOOLEAN
+        return (
+            name in CALL_FIELDS
+            or name in _NUMERIC
+            or name in _BOOLEAN
+            or name in ("evt.res", "evt.buflen")
+            or name.startswith(_RAW_ARGUMENT)
+        )
 
-    def columns(self, batch: Batch, table: Table, indices: Callable[[], NDArray[np.intp]]) -> Columns:
+    def columns(self, batch: Batch, table: Table, indices: Indices) -> Columns:
         """Return where the check surely holds, and where it surely does not."""
-        name = self.check.field.name
-        if name in CALL_FIELDS:
-            if table.arch not in self._tables:
-                self._tables[table.arch] = by_call(self.check, table)
-            holds, fails = self._tables[table.arch]
-            rows = indices()
-            return holds[rows], fails[rows]
-        if name in _BOOLEAN:
-            column = _BOOLEAN[name](batch)
-            true, false = self.check.test(True), self.check.test(False)
-            result = np.where(column, true, false)
-        else:
-            values, present = _NUMERIC[name](batch)
-            result = _numeric(self.check, values)
-            if present is not None:
-                result &= present
-        return result, ~result
+        if table.arch not in self._made:
+            self._made[table.arch] = self._make(self.check, table)
+        return self._decide(batch, self._made[table.arch], indices)
+
+    def _decide_call(self, batch: Batch, made: Columns, indices: Indices) -> Columns:
+        rows = indices()
+        return made[0][rows], made[1][rows]
+
+    def _decide_argument(self, batch: Batch, made: NDArray[np.int8], indices: Indices) -> Columns:
+        sources = made[indices()]
+        holds = np.zeros(batch.count, np.bool_)
+        for source in np.unique(sources):
+            if source >= 0:
+                column = batch.result if source == _RESULT else batch.args[source]
+                rows = sources == source
+                holds[rows] = _numeric(self.check, column[rows])
+        return holds, ~holds & (sources != _UNDECIDED)
+
+    def _decide_error(self, batch: Batch, made: Booleans, indices: Indices) -> Columns:
+        numbers = np.where(_failures(batch), -batch.result, 0)
+        holds = made[numbers] & (batch.kind == Kind.SYSCALL)
+        return holds, ~holds
+
+    def _decide_length(self, batch: Batch, made: NDArray[np.int8], indices: Indices) -> Columns:
+        sources = made[indices()]
+        holds = _numeric(self.check, np.maximum(batch.result, 0)) & (sources == 1)
+        return holds, ~holds & (sources != _UNDECIDED)
+
+    def _decide_boolean(self, batch: Batch, made: None, indices: Indices) -> Columns:
+        column = _BOOLEAN[self.check.field.name](batch)
+        holds = np.where(column, self.check.test(True), self.check.test(False))
+        return holds, ~holds
+
+    def _decide_numeric(self, batch: Batch, made: None, indices: Indices) -> Columns:
+        values, present = _NUMERIC[self.check.field.name](batch)
+        holds = _numeric(self.check, values)
+        if present is not None:
+            holds &= present
+        return holds, ~holds
