@@ -264,6 +264,15 @@ ProcessMemory::String ProcessMemory::string(std::uint64_t address, std::uint64_t
     return {done, false};
 }
 
+std::uint64_t read_deref(const ProcessMemory &memory, int nr, const __u64 args[6]) {
+    const rg_plan *plan = plan_for(nr, args);
+    if (!plan || !(plan->flags & RG_PLAN_DEREF) || plan->deref_arg >= 6)
+        return 0;
+    std::uint32_t value = 0; // no call takes a buffer of 4 GiB, and all lengths are little-endian
+    memory.get(args[plan->deref_arg], value);
+    return value;
+}
+
 void visit_call_memory(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref_at_enter,
                        std::uint64_t snaplen, const RangeVisitor &visit) {
     if (event.flags & RG_COMPAT)

@@ -47,6 +47,9 @@ using RangeVisitor = std::function<void(const MemoryRange &)>;
 
 inline constexpr std::uint64_t no_snaplen = std::numeric_limits<std::uint64_t>::max();
 
+// What the plan's deref argument points to, to be remembered at enter (see RG_PLAN_DEREF); 0 where there is none.
+std::uint64_t read_deref(const ProcessMemory &memory, int nr, const __u64 args[6]);
+
 // Visits the memory of the call `event`: at its start for the kind ENTER (what the kernel will read), else at its end.
 // The thread must be stopped there. Ranges may overlap, and may turn out to be unreadable.
 void visit_call_memory(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref_at_enter,

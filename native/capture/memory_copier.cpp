@@ -121,12 +121,7 @@ void MemoryCopier::add(rg_event header, std::uint64_t deref_at_enter, const Save
 }
 
 std::uint64_t MemoryCopier::deref_value(pid_t tid, int nr, const __u64 args[6]) const {
-    const rg_plan *plan = plan_for(nr, args);
-    if (!plan || !(plan->flags & RG_PLAN_DEREF) || plan->deref_arg >= 6)
-        return 0;
-    std::uint32_t value = 0; // no call takes a buffer of 4 GiB, and all lengths are little-endian
-    ProcessMemory(tid).get(args[plan->deref_arg], value);
-    return value;
+    return read_deref(ProcessMemory(tid), nr, args);
 }
 
 SavedMemory MemoryCopier::save_at_enter(const rg_event &header) const {

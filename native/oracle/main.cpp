@@ -1,0 +1,345 @@
+// memory-oracle: runs a command under ptrace and checks that each byte of its writable memory that changes during a
+// system call lies in an `out` range of the syscall table. What it reports, a replay would get wrong.
+#include "capture/call_memory.h"
+#include "capture/process_facts.h"
+#include "capture/syscall_table.h"
+#include "oracle/report.h"
+#include "oracle/snapshot.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/sched.h>
+#include <map>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+
+namespace retrograde::oracle {
+
+namespace {
+
+constexpr long trace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                               PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+#if defined(__x86_64__)
+constexpr std::uint32_t native_arch = AUDIT_ARCH_X86_64;
+#else
+constexpr std::uint32_t native_arch = AUDIT_ARCH_AARCH64;
+#endif
+// A program with much memory and many calls would take hours: past this many bytes every call by that name is checked
+// for the first time, and then one in so many.
+constexpr std::uint64_t full_bytes = 4ull << 30;
+constexpr std::uint64_t always_checked = 30, one_in = 32;
+
+struct Range {
+    std::uint64_t start, end;
+};
+
+struct Thread {
+    pid_t pid = 0;
+    rg_event event{};
+    std::uint64_t deref = 0;
+    MemorySnapshot before;
+    bool in_call = false;
+    bool awaits_execve = false;
+    bool known = false; // its parent has told of it
+    int early_status = 0;
+};
+
+class Oracle {
+  public:
+    explicit Oracle(Report &report) : report_(report) {}
+    int run(char **command);
+
+  private:
+    void handle(pid_t tid, int status);
+    void on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
+    void on_exit(pid_t tid, Thread &thread, std::int64_t result);
+    void on_child(pid_t tid, Thread &thread);
+    void on_exec(pid_t tid);
+    void check(pid_t tid, Thread &thread);
+    std::string exclusion(const Thread &thread) const;
+    bool is_due(const std::string &call);
+
+    Report &report_;
+    std::map<pid_t, Thread> threads_;
+    std::map<pid_t, std::string> programs_; // by process
+    std::map<std::string, std::uint64_t> seen_;
+    std::uint64_t spent_ = 0;
+};
+
+std::string call_name(int nr) {
+    const char *name = syscall_name(nr);
+    return name ? name : "syscall " + std::to_string(nr);
+}
+
+bool shares_address_space(const Thread &thread) {
+    const rg_event &event = thread.event;
+    if (event.nr == SYS_clone)
+        return event.args[0] & CLONE_VM;
+    std::uint64_t flags = 0;
+    if (event.nr == SYS_clone3)
+        ProcessMemory(static_cast<pid_t>(event.tid)).get(event.args[0], flags);
+#ifdef SYS_vfork
+    if (event.nr == SYS_vfork)
+        return true;
+#endif
+    return flags & CLONE_VM;
+}
+
+// Memory that the call maps, unmaps or drops, which is no result but the address space itself.
+std::vector<Range> remapped(const rg_event &event) {
+    const auto &a = event.args;
+    const auto result = static_cast<std::uint64_t>(event.result);
+    auto range = [](std::uint64_t start, std::uint64_t length) {
+        return Range{start, start + (length + 4095) / 4096 * 4096};
+    };
+    switch (event.nr) {
+    case SYS_mmap:
+        return {range(result, a[1])};
+    case SYS_mremap:
+        return {range(a[0], a[1]), range(result, a[2])};
+    case SYS_munmap:
+    case SYS_mprotect:
+    case SYS_madvise:
+    case SYS_remap_file_pages:
+        return {range(a[0], a[1])};
+    case SYS_shmat:
+        return {range(result, 1ull << 30)};
+    default:
+        return {};
+    }
+}
+
+int Oracle::run(char **command) {
+    int release[2];
+    if (::pipe2(release, O_CLOEXEC) != 0)
+        return 1;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        char go;
+        if (::read(release[0], &go, 1) != 1)
+            ::_exit(127);
+        ::execvp(command[0], command);
+        std::fprintf(stderr, "memory-oracle: cannot run %s: %s\n", command[0], std::strerror(errno));
+        ::_exit(127);
+    }
+    if (child < 0 || ::ptrace(PTRACE_SEIZE, child, nullptr, trace_options) != 0) {
+        std::fprintf(stderr, "memory-oracle: cannot trace: %s\n", std::strerror(errno));
+        ::exit(3);
+    }
+    Thread &thread = threads_[child];
+    thread.pid = child;
+    thread.awaits_execve = thread.known = true;
+    ::ptrace(PTRACE_INTERRUPT, child, nullptr, nullptr);
+    int status = 0, last = 0;
+    ::waitpid(child, &status, __WALL);
+    handle(child, status);
+    if (::write(release[1], "g", 1) != 1)
+        return 1;
+    for (pid_t tid; (tid = ::waitpid(-1, &status, __WALL)) > 0;) {
+        if (!WIFSTOPPED(status) && tid == child)
+            last = status;
+        handle(tid, status);
+    }
+    return last;
+}
+
+void Oracle::handle(pid_t tid, int status) {
+    if (!WIFSTOPPED(status)) {
+        threads_.erase(tid);
+        return;
+    }
+    Thread &thread = threads_[tid];
+    if (!thread.known) {
+        thread.early_status = status;
+        return;
+    }
+    const int signal = WSTOPSIG(status), event = status >> 16;
+    int deliver = 0;
+    if (event == 0 && signal == (SIGTRAP | 0x80)) {
+        __ptrace_syscall_info info{};
+        ::ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid, sizeof info, &info);
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+            on_enter(tid, thread, info);
+        else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+            on_exit(tid, thread, info.exit.rval);
+    } else if (event == 0) {
+        deliver = signal;
+    } else if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+        ::ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
+        return;
+    } else if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK) {
+        on_child(tid, thread);
+    } else if (event == PTRACE_EVENT_EXEC) {
+        on_exec(tid);
+    }
+    ::ptrace(PTRACE_SYSCALL, tid, nullptr, static_cast<long>(deliver));
+}
+
+bool Oracle::is_due(const std::string &call) {
+    const std::uint64_t times = seen_[call]++;
+    return times < always_checked || spent_ < full_bytes || times % one_in == 0;
+}
+
+// Why a call cannot be compared, or nothing.
+std::string Oracle::exclusion(const Thread &thread) const {
+    if (thread.event.flags & RG_COMPAT)
+        return "32-bit call";
+    int sharing = 0;
+    for (const auto &[tid, other] : threads_)
+        sharing += other.pid == thread.pid;
+    if (sharing > 1)
+        return "other threads run meanwhile";
+    if (shares_address_space(thread))
+        return "the child runs in the same memory";
+    return "";
+}
+
+void Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info) {
+    thread.in_call = false;
+    thread.event = {};
+    thread.event.kind = RG_SYSCALL;
+    thread.event.flags = info.arch == native_arch ? 0 : RG_COMPAT;
+    thread.event.nr = static_cast<int>(info.entry.nr);
+    thread.event.pid = static_cast<__u32>(thread.pid);
+    thread.event.tid = static_cast<__u32>(tid);
+    std::copy_n(info.entry.args, 6, thread.event.args);
+    if (thread.awaits_execve) {
+        if (thread.event.nr != SYS_execve)
+            return;
+        thread.awaits_execve = false;
+    }
+    const std::string name = call_name(thread.event.nr);
+    if (std::string reason = exclusion(thread); !reason.empty()) {
+        report_.excluded(name, reason);
+        return;
+    }
+    if (!is_due(name)) {
+        report_.excluded(name, "checked often enough before");
+        return;
+    }
+    thread.in_call = true;
+    thread.deref = read_deref(ProcessMemory(tid), thread.event.nr, thread.event.args);
+    // Memory that is shared with another process changes at any time.
+    thread.before.take(tid, threads_.size() == 1);
+    spent_ += 2 * thread.before.size();
+}
+
+void Oracle::on_exit(pid_t tid, Thread &thread, std::int64_t result) {
+    if (thread.in_call) {
+        thread.in_call = false;
+        thread.event.result = result;
+        check(tid, thread);
+    }
+    thread.before.drop();
+}
+
+void Oracle::check(pid_t tid, Thread &thread) {
+    const std::string name = call_name(thread.event.nr);
+    std::vector<Range> declared, ignored;
+    if (thread.event.result >= 0 || thread.event.result < -4095)
+        ignored = remapped(thread.event);
+    visit_call_memory(ProcessMemory(tid), thread.event, thread.deref, no_snaplen, [&](const MemoryRange &range) {
+        if (range.flags & RG_SEG_OUT)
+            declared.push_back({range.address, range.address + range.length});
+    });
+    auto holds = [](const std::vector<Range> &ranges, std::uint64_t address) {
+        return std::any_of(ranges.begin(), ranges.end(),
+                           [&](const Range &range) { return address >= range.start && address < range.end; });
+    };
+    // A violation's bytes are reported together though some of them happened to keep their value.
+    constexpr std::uint64_t gap = 16;
+    Range bad{0, 0};
+    std::string bad_mapping;
+    auto report_bad = [&] {
+        if (bad.end > bad.start)
+            report_.violation(programs_[thread.pid], name, thread.event, bad.start, bad.end - bad.start, bad_mapping);
+        bad = {0, 0};
+    };
+    const std::uint64_t bytes =
+        thread.before.compare(tid, [&](std::uint64_t address, std::uint64_t length, const Mapping &mapping) {
+            for (std::uint64_t at = address; at < address + length; at++) {
+                if (holds(ignored, at))
+                    continue;
+                if (holds(declared, at)) {
+                    report_.declared(1);
+                    continue;
+                }
+                if (at < bad.start || at > bad.end + gap) {
+                    report_bad();
+                    bad = {at, at};
+                    bad_mapping = mapping.name.empty() ? "anonymous" : mapping.name;
+                }
+                bad.end = at + 1;
+            }
+        });
+    report_bad();
+    report_.checked(name, bytes);
+}
+
+void Oracle::on_child(pid_t tid, Thread &thread) {
+    unsigned long message = 0;
+    ::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &message);
+    const auto child = static_cast<pid_t>(message);
+    const ProcessFacts facts = read_process_facts(child);
+    Thread &made = threads_[child];
+    made.known = true;
+    made.pid = facts.found ? facts.pid : child;
+    programs_.try_emplace(made.pid, programs_[thread.pid]);
+    if (made.early_status) {
+        const int status = std::exchange(made.early_status, 0);
+        handle(child, status);
+    }
+}
+
+void Oracle::on_exec(pid_t tid) {
+    unsigned long former = 0;
+    ::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &former);
+    if (former && static_cast<pid_t>(former) != tid)
+        threads_.erase(static_cast<pid_t>(former));
+    Thread &thread = threads_[tid];
+    thread.in_call = false; // its memory is another now
+    thread.before.drop();
+    char link[4096];
+    const ssize_t length = ::readlink(("/proc/" + std::to_string(tid) + "/exe").c_str(), link, sizeof link);
+    programs_[tid] = length > 0 ? std::string(link, static_cast<std::size_t>(length)) : "?";
+    report_.program(programs_[tid]);
+}
+
+} // namespace
+
+} // namespace retrograde::oracle
+
+int main(int argc, char **argv) {
+    using namespace retrograde::oracle;
+    FILE *output = stderr;
+    int first = 1;
+    if (argc > 2 && std::strcmp(argv[1], "--output") == 0) {
+        output = std::fopen(argv[2], "ae");
+        first = 3;
+        if (!output) {
+            std::fprintf(stderr, "memory-oracle: cannot write %s: %s\n", argv[2], std::strerror(errno));
+            return 1;
+        }
+    }
+    if (first < argc && std::strcmp(argv[first], "--") == 0)
+        first++;
+    if (first >= argc) {
+        std::fprintf(stderr, "usage: memory-oracle [--output FILE] [--] COMMAND [ARGUMENT...]\n"
+                             "Exits with 1 when memory changed outside the ranges of the syscall table.\n");
+        return 2;
+    }
+    Report report(output);
+    Oracle oracle(report);
+    const int status = oracle.run(argv + first);
+    return report.summary(status) == 0 ? 0 : 1;
+}
