@@ -193,7 +193,8 @@ void Walk::messages(std::uint8_t flags, std::uint64_t address, std::uint64_t cou
         message(flags, at, at_enter_ ? no_snaplen : header.length);
         // The kernel writes it in sendmmsg as well.
         const unsigned length_flags = at_enter_ ? flags : flags | RG_SEG_OUT;
-        range(static_cast<std::uint8_t>(length_flags), at + sizeof(UserMessage), sizeof header.length, sizeof header.length);
+        range(static_cast<std::uint8_t>(length_flags), at + sizeof(UserMessage), sizeof header.length,
+              sizeof header.length);
         if (!readable)
             return;
     }
