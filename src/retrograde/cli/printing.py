@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -153,17 +153,16 @@ class EventPrinter:
         self._write(self._lines.flush() if self._fast else self._event_lines(None))
         self._output.flush()
 
-    def event(self, event: Event, *, apply: bool = True) -> str | None:
-        """Return the line of an event that is wanted, else None."""
-        if apply:
-            self.tracker.apply(event)
-        if self.filter is not None and not self.filter.matches(event):
-            return None
-        return self._line_of(event)
+    def events(self, events: Iterable[Event]) -> None:
+        """Take whole events, in order, and write the lines of those that are wanted."""
+        self._write([line for event in events for line in self._event_line(event)])
 
-    def write(self, lines: list[str]) -> None:
-        """Write lines, but no more than were asked for."""
-        self._write(lines)
+    def _event_line(self, event: Event) -> Iterator[str]:
+        self.tracker.apply(event)
+        if self.filter is None or self.filter.matches(event):
+            line = self._line_of(event)
+            if line is not None:
+                yield line
 
     def _write(self, lines: list[str]) -> None:
         if self.limit is not None:
@@ -178,12 +177,7 @@ class EventPrinter:
         if batch is not None and batch.count and self.tracker.context.start_ns is None:
             self.tracker.context.start_ns = int(batch.exit[0])
         events = self._merger.flush() if batch is None else self._merger.feed(batch, self._wanted(batch))
-        lines = []
-        for event in events:
-            line = self.event(event)
-            if line is not None:
-                lines.append(line)
-        return lines
+        return [line for event in events for line in self._event_line(event)]
 
     def _wanted(self, batch: Batch) -> NDArray[np.bool_] | None:
         """Return the rows that may be wanted or change what is known of processes; None for all."""
@@ -195,4 +189,5 @@ class EventPrinter:
         nr = batch.nr
         known = (nr >= 0) & (nr < _NUMBERS)
         calls = self._tracked_calls[np.where(known, nr, 0)] & known
-        return mask | calls | (batch.kind != Kind.SYSCALL) | (batch.flags != 0)
+        wanted: NDArray[np.bool_] = mask | calls | (batch.kind != Kind.SYSCALL) | (batch.flags != 0)
+        return wanted

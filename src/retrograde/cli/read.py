@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 
+from retrograde.cli.entering import print_with_beginnings
 from retrograde.cli.printing import EventPrinter, add_output_arguments, check_output_arguments
 from retrograde.cli.reading import add_recording_arguments, chosen, open_recording, report_problems
 from retrograde.errors import EXIT_DONE
@@ -35,9 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_recording(name) as recording:
         printer = EventPrinter(arguments, recording.info, wanted)
         if arguments.enter:
-            from retrograde.cli.entering import with_enters
-
-            with_enters(recording, printer)
+            print_with_beginnings(recording, printer)
         else:
             for block in recording.blocks():
                 printer.block(block)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from retrograde.printer.messages import Piece
 from retrograde.state.address import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, parse_sockaddr
 from retrograde.state.text import decode, printable
 
@@ -81,13 +82,13 @@ class Dialect:
         name = _FAMILIES.get(family, str(family))
         return name if family in (0, AF_UNIX) else f"{name} {data[2:].hex()}"
 
-    def vector(self, pieces: list[tuple[int, bytes | None]]) -> str:
+    def vector(self, pieces: list[Piece]) -> str:
         """Return an array of iovecs by the data it leads to."""
-        data = b"".join(piece for _, piece in pieces if piece is not None)
-        if not data and any(length for length, _ in pieces):
-            return "[" + ", ".join(str(length) for length, _ in pieces[:SHOWN_ELEMENTS]) + "]"
-        kept_all = all(piece is not None and len(piece) == length for length, piece in pieces)
-        return self.data(data, len(data) if kept_all else len(data) + 1)
+        kept = [piece for piece in pieces if piece.data is not None]
+        data = b"".join(piece.data for piece in kept if piece.data is not None)
+        if not data and any(piece.length for piece in pieces):
+            return "[" + ", ".join(str(piece.length) for piece in pieces[:SHOWN_ELEMENTS]) + "]"
+        return self.data(data, sum(piece.moved for piece in kept))
 
 
 class StraceDialect(Dialect):
@@ -128,10 +129,10 @@ class StraceDialect(Dialect):
             )
         return f"{{sa_family={name}, {host}}}"
 
-    def vector(self, pieces: list[tuple[int, bytes | None]]) -> str:
+    def vector(self, pieces: list[Piece]) -> str:
         shown = [
-            f"{{iov_base={self.data(data, length) if data is not None else '?'}, iov_len={length}}}"
-            for length, data in pieces[:SHOWN_ELEMENTS]
+            f"{{iov_base={self.data(data, moved) if data is not None else '?'}, iov_len={length}}}"
+            for length, moved, data in pieces[:SHOWN_ELEMENTS]
         ]
         return "[" + ", ".join(shown) + (", ..." if len(pieces) > SHOWN_ELEMENTS else "") + "]"
 

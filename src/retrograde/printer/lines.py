@@ -206,8 +206,8 @@ class LinePrinter:
             shown = durations.astype(np.int64)
         elif self._time == "D":
             first = np.uint64(self._previous if self._previous is not None else exits[0])
-            shown = np.diff(exits.astype(np.int64), prepend=np.int64(first))
-            shown = np.maximum(shown, 0)  # CPUs are merged as nearly in order as the capture could
+            times = np.concatenate((np.array([first]), exits)).astype(np.int64)
+            shown = np.maximum(times[1:] - times[:-1], 0)  # CPUs are merged as nearly in order as the capture could
         else:
             context = self.tracker.context
             offset = -(context.start_ns or 0) if self._time == "r" else context.realtime_offset

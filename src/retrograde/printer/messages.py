@@ -25,6 +25,14 @@ class Message(NamedTuple):
     flags: int
 
 
+class Piece(NamedTuple):
+    """An iovec: the bytes it has room for, those that were moved, and those that were kept (None: none were)."""
+
+    length: int
+    moved: int
+    data: bytes | None
+
+
 def parse_message(data: bytes) -> Message | None:
     """Return the header at the start of the bytes, None where they are too few."""
     if len(data) < 52:
@@ -44,11 +52,11 @@ def at_address(segments: list[SegmentTuple], address: int) -> bytes | None:
     return b"".join(parts) if parts else None
 
 
-def iovec_pieces(array: bytes, segments: list[SegmentTuple]) -> list[tuple[int, bytes | None]]:
-    """Return (length, bytes or None) of each iovec of an array."""
+def iovec_pieces(array: bytes, segments: list[SegmentTuple]) -> list[Piece]:
+    """Return the pieces of an array of iovecs."""
     usable = array[: len(array) // 16 * 16]
-    by_address = {start: data for _, flags, start, _, data in segments if not flags & SegmentFlag.FAULT}
-    return [(length, by_address.get(base)) for base, length in _IOVEC.iter_unpack(usable)]
+    by_address = {start: (full, data) for _, flags, start, full, data in segments if not flags & SegmentFlag.FAULT}
+    return [Piece(length, *by_address.get(base, (length, None))) for base, length in _IOVEC.iter_unpack(usable)]
 
 
 def message_data(header: bytes, segments: list[SegmentTuple]) -> bytes:
@@ -62,4 +70,4 @@ def message_data(header: bytes, segments: list[SegmentTuple]) -> bytes:
     array = at_address(segments, message.iovecs) if message is not None and message.iovecs else None
     if array is None:
         return b""
-    return b"".join(data for _, data in iovec_pieces(array, segments) if data is not None)
+    return b"".join(data for _, _, data in iovec_pieces(array, segments) if data is not None)

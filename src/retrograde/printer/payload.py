@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retrograde.events import Event, SegmentFlag
+from retrograde.printer.messages import MSGHDR_SIZE, message_data
 from retrograde.syscalls import Syscall
 
 _GATHERED = ("iovec", "msghdr", "mmsghdr")
@@ -22,27 +23,19 @@ def payload_argument(syscall: Syscall) -> int:
 
 def payload(event: Event) -> bytes | None:
     """Return the bytes that the call moved, as far as they were kept; None where it moves none or they were not."""
-    if event.syscall is None:
-        return None
-    argument = payload_argument(event.syscall)
-    if argument < 0:
-        return None
+    argument = payload_argument(event.syscall) if event.syscall is not None else -1
     segments = [s for s in event.segments if s.arg == argument and not s.flags & SegmentFlag.FAULT]
-    if not segments:
+    if event.syscall is None or argument < 0 or not segments:
         return None
     kind = event.syscall.params[argument].type.kind
-    if kind not in _GATHERED:
-        return b"".join(s.data for s in segments if not s.flags & SegmentFlag.NESTED)
     nested = [s for s in segments if s.flags & SegmentFlag.NESTED]
     if kind == "iovec":
         return b"".join(s.data for s in nested)
+    if kind not in _GATHERED:
+        return b"".join(s.data for s in segments if not s.flags & SegmentFlag.NESTED)
     # Behind a message's own header and name stand its iovecs and what they lead to.
-    from retrograde.printer.messages import message_data
-
-    header = next((s for s in segments if not s.flags & SegmentFlag.NESTED), None)
-    if header is None:
-        return None
+    header = next((s.data for s in segments if not s.flags & SegmentFlag.NESTED), b"")
     tuples = [(s.arg, s.flags, s.address, s.full_length, s.data) for s in nested]
-    step = 64 if kind == "mmsghdr" else 56
-    pieces = [message_data(header.data[at : at + 56], tuples) for at in range(0, len(header.data) - 55, step)]
-    return b"".join(pieces)
+    step = 64 if kind == "mmsghdr" else MSGHDR_SIZE
+    starts = range(0, len(header) - MSGHDR_SIZE + 1, step)
+    return b"".join(message_data(header[at : at + MSGHDR_SIZE], tuples) for at in starts) if starts else None

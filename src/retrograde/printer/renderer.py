@@ -152,10 +152,14 @@ class Renderer:
             made = self._made[key] = self._compile(self._source(form, syscall))
         return made
 
-    def _source(self, form: str, syscall: Syscall) -> str:
+    def _source(self, form: str, syscall: Syscall) -> str:  # noqa: PLR0911 - one return a form
         is_exec = syscall.name in ("execve", "execveat") and not form.startswith("entry")
         values = [
-            (param.name, self._argument(param, position, is_exec)) for position, param in enumerate(syscall.params)
+            (
+                param.name,
+                self._argument(param, position, is_exec, syscall.name == "clone3" and not form.endswith("entry")),
+            )
+            for position, param in enumerate(syscall.params)
         ]
         result = (self.result_name(syscall), self._result(syscall))
         named = [result, *values] if form in ("info", "pairs") else values
@@ -207,11 +211,14 @@ class Renderer:
         name = self.table.errno.get(-result) or KERNEL_ERRORS.get(-result)
         return f"{result}({name})" if name else str(result)
 
-    def _argument(self, param: Param, position: int, is_exec: bool) -> str:
+    def _argument(self, param: Param, position: int, is_exec: bool, clones: bool) -> str:
         variable = f"a{position}"
         if param.direction is None:
             return self._value(param.type, variable)
         source = f"{self._bind(self._memory(param, position))}({variable}, S, P)"
+        if clones:
+            # The child's copy was read late, from a stack that it may share with its parent.
+            return f"({source} if r else hex({variable}))"
         if is_exec:
             # A successful exec has replaced the memory it was called with; its EXEC event has told what it was.
             return f"({source} if S or r else {self._bind(self._executed(param, position))}({variable}, P))"
@@ -458,7 +465,7 @@ class Renderer:
                 break
         return "[" + ", ".join(parts) + "]"
 
-    def bytes_formatter(self, type_: Type) -> BytesFormatter:
+    def bytes_formatter(self, type_: Type) -> BytesFormatter:  # noqa: PLR0911 - one return a kind of memory
         """Return what shows memory of a type that needs nothing but its bytes."""
         kind = type_.kind
         if kind == "struct":
@@ -523,10 +530,7 @@ class Renderer:
         """Return what shows a structure; of one that was cut, the fields that are whole."""
         made = self._structs.get(name)
         if made is None:
-            if name == "sigset":
-                made = self.signal_set
-            else:
-                made = self._make_struct(self.table.structs[name])
+            made = self.signal_set if name == "sigset" else self._make_struct(self.table.structs[name])
             self._structs[name] = made
         return made
 

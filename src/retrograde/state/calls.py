@@ -485,6 +485,8 @@ def _clone(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...],
 
 @on("clone3")
 def _clone3(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
+    if result == 0:
+        return  # the child's copy was read late, from a stack that it may share; the parent's return tells it all
     memory = memory_of(segments, 0) or b""
     flags = int.from_bytes(memory[:8], "little")
     pidfd = _nested_at(segments, 0, int.from_bytes(memory[8:16], "little")) if len(memory) >= 16 else None

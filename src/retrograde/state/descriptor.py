@@ -121,7 +121,7 @@ class Descriptor:
     def tuple_name(self) -> str:
         """Return a socket's name made of its ends, client first where that is known."""
         first, second = self.local, self.remote
-        if self.server:
+        if self.server and self.remote is not None:
             first, second = second, first
         if first is None and second is None:
             return ""
