@@ -64,6 +64,11 @@ class Filter:
     def _suits(self) -> bool:
         return any(ColumnCheck.suits(check) for check in checks(self.term))
 
+    @cached_property
+    def decidable(self) -> bool:
+        """Whether every comparison is one of columns, so that only odd rows remain undecided by :meth:`decide`."""
+        return all(ColumnCheck.suits(check) for check in checks(self.term))
+
     def mask(self, batch: Batch, table: Table) -> NDArray[np.bool_] | None:
         """Select events by a batch's columns, as far as they tell.
 

@@ -1,0 +1,311 @@
+"""What a recording's calls add up to, by system call, process, file or peer.
+
+Where the columns of a batch are enough (by system call or process, and a filter that they can decide) no event is ever
+made; else each event passes the tracker first, which knows names and descriptors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrograde.events import Event, EventFlag, Kind, SegmentArg
+from retrograde.fields.event import COUNTS_MESSAGES
+from retrograde.filters import Filter
+from retrograde.recording import Block, BlockType
+from retrograde.recording.merge import merge_rows
+from retrograde.state import Context, Process
+from retrograde.state.text import decode
+from retrograde.state.tracker import Tracker
+from retrograde.stats.groups import Groups, Rows
+from retrograde.stats.summary import Summary
+
+if TYPE_CHECKING:
+    from retrograde.recording import Batch, Recording
+    from retrograde.syscalls import Table
+
+By = Literal["syscall", "process", "file", "peer"]
+BYS: tuple[By, ...] = ("syscall", "process", "file", "peer")
+
+_COMPAT = 1 << 11  # above the numbers of calls, in the key of a group
+_ODD = 1 << 32  # numbers that no architecture has, from a damaged or hostile recording
+_AT_ONCE = 1 << 16
+
+
+class Collector:
+    """Gathers events.
+
+    Args:
+        table: the syscall table of the events' architecture.
+        by: what to group calls by.
+        wanted: which events count; None for all.
+    """
+
+    def __init__(self, table: Table, by: By = "syscall", wanted: Filter | None = None) -> None:
+        self.table = table
+        self.by = by
+        self.wanted = wanted
+        self._moves = np.zeros(_COMPAT, np.bool_)
+        for nr, line in table.calls.items():
+            if nr < _COMPAT:
+                self._moves[nr] = line.io is not None and line.name not in COUNTS_MESSAGES
+        # A call that belongs to no known architecture's context still needs one to be asked for its name.
+        self._nobody = Process(0, 0, Context(arch=table.arch))
+        self.names: dict[int, str] = {}
+        self._keys: dict[str, int] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was counted, but not names."""
+        self.events = 0
+        self.lost = 0
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self._groups = Groups()
+        self._pending: list[tuple[int, int, int, int, bool]] = []
+
+    @property
+    def needs_events(self) -> bool:
+        """Whether columns are not enough, so that events must come through :meth:`add_event`."""
+        return self.by in ("file", "peer") or (self.wanted is not None and not self.wanted.decidable)
+
+    # ---- columns ----
+
+    def add_batch(self, batch: Batch) -> None:
+        """Take in the events of a batch."""
+        if not batch.count:
+            return
+        kind = batch.kind
+        rows = kind != Kind.DATA
+        self._note_times(int(batch.exit[0]) - int(batch.duration[0]), int(batch.exit[-1]))
+        if self.by == "process":
+            self._note_names(batch)
+        if self.wanted is not None:
+            rows &= self._decide(self.wanted, batch)
+        self.events += int(np.count_nonzero(rows))
+        rows &= (kind == Kind.SYSCALL) | (kind == Kind.ENTER)
+        if not rows.any():
+            return
+        every = bool(rows.all())
+
+        def chosen(column: NDArray[Any]) -> NDArray[Any]:
+            return column if every else column[rows]
+
+        nr = chosen(batch.nr).astype(np.int64)
+        compat = chosen(batch.flags) & int(EventFlag.COMPAT) != 0
+        finished = chosen(kind) == Kind.SYSCALL
+        results = chosen(batch.result)
+        ordinary = (nr >= 0) & (nr < _COMPAT)
+        moving = finished & (results > 0) & ordinary & ~compat
+        moved = np.where(moving & self._moves[np.where(ordinary, nr, 0)], results, 0)
+        if self.by == "process":
+            keys = chosen(batch.pid).astype(np.int64)
+        else:
+            keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
+        self._groups.add(Rows(keys, chosen(batch.duration), results, moved, finished))
+
+    def _decide(self, wanted: Filter, batch: Batch) -> NDArray[np.bool_]:
+        holds, fails = wanted.decide(batch, self.table)
+        unknown = np.flatnonzero(~(holds | fails) & (batch.kind != Kind.DATA))
+        for row in unknown.tolist():
+            event = batch.event(row)
+            event.process = self._nobody
+            if event.kind in (Kind.SYSCALL, Kind.ENTER) and not event.flags & EventFlag.COMPAT:
+                event.syscall = self.table.choose(event.nr, event.args)
+            holds[row] = wanted.matches(event)
+        return holds
+
+    def _note_names(self, batch: Batch) -> None:
+        for row in np.flatnonzero((batch.kind == Kind.FORK) | (batch.kind == Kind.EXEC)).tolist():
+            event = batch.event(row)
+            comm = event.memory(SegmentArg.COMM)
+            if comm is not None and event.pid == event.tid:
+                self.names[event.pid] = decode(comm)
+
+    def note_snapshot(self, snapshot: dict[str, bytes]) -> None:
+        """Take names of processes from a snapshot."""
+        for path, content in snapshot.items():
+            words = path.split("/")
+            if len(words) == 4 and words[3] == "comm" and words[2].isdigit():
+                self.names.setdefault(int(words[2]), decode(content).rstrip("\n"))
+
+    def _note_times(self, first: int, last: int) -> None:
+        self.first_ns = first if self.first_ns is None else min(first, self.first_ns)
+        self.last_ns = last if self.last_ns is None else max(last, self.last_ns)
+
+    # ---- events ----
+
+    def add_event(self, event: Event) -> None:
+        """Take in an event that a tracker has seen and the filter holds for."""
+        self._note_times(event.enter, event.exit)
+        self.events += 1
+        if event.kind not in (Kind.SYSCALL, Kind.ENTER):
+            return
+        key = self._key_of(event)
+        if key is None:
+            return
+        finished = event.kind == Kind.SYSCALL
+        moves = finished and event.syscall is not None and event.syscall.io is not None and event.result > 0
+        moved = event.result if moves and event.syscall and event.syscall.name not in COUNTS_MESSAGES else 0
+        self._pending.append((key, event.latency, event.result, moved, finished))
+        if len(self._pending) >= _AT_ONCE:
+            self._flush_events()
+
+    def _flush_events(self) -> None:
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        keys, durations, results, moved, finished = zip(*pending, strict=True)
+        limit = (1 << 64) - 1  # a damaged recording's times may run backwards
+        self._groups.add(
+            Rows(
+                np.array(keys, np.int64),
+                np.array([duration & limit for duration in durations], np.uint64),
+                np.array(results, np.int64),
+                np.array(moved, np.int64),
+                np.array(finished, np.bool_),
+            )
+        )
+
+    def _key_of(self, event: Event) -> int | None:
+        if self.by == "syscall":
+            compat = _COMPAT if event.flags & EventFlag.COMPAT else 0
+            return (event.nr if 0 <= event.nr < _COMPAT else (event.nr & 0xFFFFFFFF) | _ODD) + compat
+        if self.by == "process":
+            if event.process is not None and event.process.name:
+                self.names[event.pid] = event.process.name
+            return event.pid
+        name = file_of(event) if self.by == "file" else peer_of(event)
+        if name is None:
+            return None
+        key = self._keys.setdefault(name, len(self._keys))
+        self.names[key] = name
+        return key
+
+    # ---- the result ----
+
+    def summary(self, *, duration_s: float | None = None) -> Summary:
+        """Return what has been gathered.
+
+        Args:
+            duration_s: how long the capture took; None for the time from the first event to the last.
+        """
+        self._flush_events()
+        if duration_s is None:
+            spanned = self.first_ns is not None and self.last_ns is not None
+            duration_s = (self.last_ns - self.first_ns) / 1e9 if spanned else 0.0  # type: ignore[operator]
+        groups = self._groups.by_key()
+        named: dict[str, Any] = {}
+        for key, group in groups.items():
+            named[self._name_of(key)] = group
+        errors = {number: self._error(number) for group in groups.values() for number in group.errors}
+        return Summary(self.by, self.events, self.lost, duration_s, named, errors)
+
+    def _error(self, number: int) -> str:
+        from retrograde.printer.renderer import KERNEL_ERRORS
+
+        return self.table.errno.get(number) or KERNEL_ERRORS.get(number) or str(number)
+
+    def _name_of(self, key: int) -> str:
+        if self.by == "process":
+            return f"{self.names.get(key) or '?'} ({key})"
+        if self.by != "syscall":
+            return self.names[key]
+        from retrograde.printer.arguments import type_name
+
+        compat = bool(key & _COMPAT)
+        number = key & ~_COMPAT if key < _ODD else ((key - _ODD) ^ 0x80000000) - 0x80000000
+        name = type_name(self.table, Kind.SYSCALL, EventFlag.COMPAT if compat else 0, number)
+        return f"{name} (32-bit)" if compat else name
+
+
+def file_of(event: Event) -> str | None:
+    """Return the file or directory that a call is about: of its descriptor, else the path among its arguments."""
+    descriptor = event.descriptor
+    if descriptor is not None:
+        return descriptor.path
+    if event.syscall is None:
+        return None
+    for position, param in enumerate(event.syscall.params):
+        if param.type.kind == "path":
+            data = event.memory(position)
+            return decode(data) if data else None
+    return None
+
+
+def peer_of(event: Event) -> str | None:
+    """Return who is at the other end of the socket that a call is about."""
+    descriptor = event.descriptor
+    if descriptor is None or not descriptor.is_socket or descriptor.remote is None:
+        return None
+    return f"{descriptor.protocol or descriptor.family} {descriptor.remote}"
+
+
+def feed(
+    collector: Collector,
+    blocks: Iterable[Block],
+    info: Mapping[str, Any],
+    lock: AbstractContextManager[Any] | None = None,
+) -> None:
+    """Put all events of a block stream into a collector.
+
+    Args:
+        collector: to put them into.
+        blocks: of a recording, or as a capture writes them.
+        info: what the INFO block says.
+        lock: held while the collector changes, so that another thread may look at it in between.
+    """
+    held = lock if lock is not None else nullcontext()
+    if not collector.needs_events:
+        for block in blocks:
+            with held:
+                _take_other(collector, block)
+                if block.type == BlockType.EVENTS:
+                    collector.add_batch(block.batch())
+        return
+    tracker = Tracker(Context.from_info(info), collector.table)
+    wanted = collector.wanted.matches if collector.wanted is not None else None
+
+    def rows() -> Iterator[Event]:
+        for block in blocks:
+            with held:
+                _take_other(collector, block)
+            if block.type == BlockType.SNAPSHOT:
+                tracker.load_snapshot(block.snapshot())
+            elif block.type == BlockType.EVENTS:
+                yield from block.batch().events()
+
+    for event in merge_rows(rows(), lambda seq, text: None):
+        tracker.apply(event)
+        if wanted is None or wanted(event):
+            with held:
+                collector.add_event(event)
+
+
+def _take_other(collector: Collector, block: Block) -> None:
+    if block.type == BlockType.LOSS:
+        lost = block.json().get("lost")
+        collector.lost += lost if isinstance(lost, int) and lost > 0 else 0
+    elif block.type == BlockType.SNAPSHOT and collector.by == "process":
+        collector.note_snapshot(block.snapshot())
+
+
+def collect(recording: Recording, by: By = "syscall", wanted: Filter | None = None) -> Summary:
+    """Return what a recording's calls add up to.
+
+    Args:
+        recording: open.
+        by: what to group calls by.
+        wanted: which events count; None for all.
+    """
+    from retrograde.syscalls import load
+
+    collector = Collector(load(recording.arch), by, wanted)
+    feed(collector, recording.blocks(), recording.info)
+    end = recording.end
+    duration = end.get("duration_ns") if end else None
+    return collector.summary(duration_s=duration / 1e9 if isinstance(duration, int) and duration > 0 else None)
