@@ -122,6 +122,11 @@ class Recording:
         return self._scanned().end is not None and not self._place.incomplete
 
     @property
+    def incomplete(self) -> bool:
+        """Whether the capture has not closed it: it still writes, or was killed."""
+        return self._place.incomplete
+
+    @property
     def losses(self) -> list[dict[str, Any]]:
         """What the capture lost and when, a dictionary for each LOSS block."""
         return self._scanned().losses

@@ -180,3 +180,58 @@ def _newest(folder: Path) -> Path:
     if not recordings:
         raise NotFoundError(f"there is no recording in {folder} yet", hint="retrograde record -- ls    makes one")
     return recordings[-1]
+
+
+def make_recordings_folder() -> Path:
+    """Return the recordings' folder, made if it was missing.
+
+    Raises:
+        CannotError: it cannot be made.
+    """
+    folder = recordings_folder()
+    _make_folder(folder)
+    return folder
+
+
+def is_inside(path: Path) -> bool:
+    """Return whether a recording lies in the recordings' folder, links resolved."""
+    return path.resolve().parent == recordings_folder().resolve()
+
+
+def remove(path: Path) -> None:
+    """Remove a recording: the files that the format knows, and their folder. A link is removed, not what it names.
+
+    Raises:
+        UsageError: it is no recording, or its folder holds something else.
+        CannotError: it may not be removed.
+    """
+    try:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+            return
+        names = os.listdir(path)
+        foreign = sorted(
+            name for name in names if not EVENTS_NAME.fullmatch(name) and name not in (INFO_NAME, INCOMPLETE_NAME)
+        )
+        if foreign or (not names and not is_inside(path)):
+            what = f"it also holds {foreign[0]!r}" if foreign else "it is empty"
+            raise UsageError(f"{path} is not removed: {what}, which is no part of a recording")
+        for name in names:
+            (path / name).unlink()
+        path.rmdir()
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no recording at {path}") from None
+    except OSError as error:
+        raise CannotError(f"{path} cannot be removed: {error.strerror}") from None
+
+
+def mend_latest() -> None:
+    """Make `latest` name the newest recording that is left; remove it where there is none."""
+    link = recordings_folder() / LATEST
+    if not link.is_symlink() or link.exists():
+        return
+    left = list_recordings()
+    if left:
+        set_latest(left[-1])
+    else:
+        link.unlink()
