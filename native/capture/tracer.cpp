@@ -68,8 +68,9 @@ void Tracer::handle_stop(pid_t tid, int status) {
     } else {
         // Of two SIGSTOPs for one thread the kernel keeps the first: theirs stands for ours too.
         bool ours = sent_by_kernel(tid);
+        // A new thread's first stop comes before the SIGSTOP that it was held by, which is left over when it goes on.
         if (!on_hold_(tid))
-            ::ptrace(PTRACE_CONT, tid, nullptr, static_cast<long>(signal));
+            ::ptrace(PTRACE_CONT, tid, nullptr, static_cast<long>(ours ? 0 : signal));
         else if (!ours)
             stop_again_.insert(tid);
     }
