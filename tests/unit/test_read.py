@@ -249,7 +249,9 @@ def test_enter_lines_stand_where_calls_began_even_blocks_before(tmp_path, capsys
         [Row(NR["getpid"], 7, exit=BOOTTIME + 800, duration=5), slow],
     ]
     lines = read(capsysbinary, record(tmp_path, *batches), "--enter", "-t", "r")
-    assert [(line.split()[0], line.split(") ", 1)[1]) for line in lines if "read" in line or "> getpid" in line][:3] == [
+    assert [(line.split()[0], line.split(") ", 1)[1]) for line in lines if "read" in line or "> getpid" in line][
+        :3
+    ] == [
         ("0", "> getpid"),
         ("3", "> read fd=0(<f>/dev/pts/0) buf=0x7f00 count=1"),
         ("1", "> getpid"),

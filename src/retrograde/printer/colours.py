@@ -36,7 +36,8 @@ def palette(choice: str, stream: IO[str]) -> Palette:
     """Return the palette that fits.
 
     Args:
-        choice: `always`, `never`, or `auto`: on a terminal, unless NO_COLOR is set (https://no-color.org) or it is dumb.
+        choice: `always`, `never`, or `auto`: on a terminal that is not dumb, unless NO_COLOR is set
+            (https://no-color.org).
         stream: where the lines go.
     """
     if choice == "auto":

@@ -29,9 +29,14 @@ from retrograde.syscalls import Syscall
 if TYPE_CHECKING:
     from retrograde.recording.batch import Batch
 
+# Plain numbers: an enumeration's operators are slow.
+_COMPAT = int(EventFlag.COMPAT)
+_MORE = int(EventFlag.MORE)
+
+
 _NUMBERS = 1024  # above the highest number of any call
 _KEPT_BYTES = 16384  # of an argument's memory: no line shows more
-_SLOW_FLAGS = EventFlag.COMPAT | EventFlag.MORE
+_SLOW_FLAGS = _COMPAT | _MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ class LinePrinter:
 
         An event that is continued in the next batch holds back its line and those behind it.
         """
-        continued = bool((batch.flags & EventFlag.MORE).any())
+        continued = bool((batch.flags & _MORE).any())
         if self.merger.holding or continued or self.style.palette is not PLAIN:
             return [line for event in self.merger.feed(batch) for line in self._tracked(event)]
         return self._feed_columns(batch)
@@ -189,8 +194,9 @@ class LinePrinter:
                 lines.append(line)
 
         rows = zip(
-            special.tolist(), range(batch.first_seq, batch.first_seq + batch.count), columns.cpu, columns.nr, columns.pid,
-            columns.tid, seconds, ns, columns.result, columns.duration, *columns.args, columns.starts, columns.starts[1:],
+            special.tolist(), range(batch.first_seq, batch.first_seq + batch.count), columns.cpu, columns.nr,
+            columns.pid, columns.tid, seconds, ns, columns.result, columns.duration, *columns.args,
+            columns.starts, columns.starts[1:],
             strict=False,
         )  # fmt: skip
         self._loop(
@@ -257,7 +263,7 @@ class LinePrinter:
             process = tracker.process_of(pid, tid)
         label = process.labels[tid]
         line: str | None
-        if kind == Kind.SYSCALL and not flags & EventFlag.COMPAT and nr in tracker.table.calls:
+        if kind == Kind.SYSCALL and not flags & _COMPAT and nr in tracker.table.calls:
             text = self._formatters[nr](result, *args, segments, process)
         else:
             found = self._other_text(kind, flags, nr, result, args, segments, process)
@@ -287,7 +293,7 @@ class LinePrinter:
         self, kind: int, flags: int, nr: int, result: int, args: tuple[int, ...], segments: Segments, process: Process
     ) -> str | None:
         call = None
-        if kind == Kind.ENTER and not flags & EventFlag.COMPAT:
+        if kind == Kind.ENTER and not flags & _COMPAT:
             call = self.tracker.table.choose(nr, args)
         if self.style.look == "strace":
             return self._strace_text(call, kind, flags, nr, result, args, segments, process)
@@ -318,7 +324,7 @@ class LinePrinter:
         if kind in (Kind.SYSCALL, Kind.ENTER):
             shown = ", ".join(f"{value:#x}" for value in args)
             end = render.strace_error(result) if -4095 <= result < 0 else str(result)
-            abi = "/* 32-bit */ " if flags & EventFlag.COMPAT else ""
+            abi = "/* 32-bit */ " if flags & _COMPAT else ""
             return f"{abi}{type_name(self.tracker.table, kind, flags, nr)}({shown}) = " + (
                 "?" if kind == Kind.ENTER else end
             )
@@ -328,7 +334,8 @@ class LinePrinter:
             return f"--- {name} {{si_signo={name}, {details}}} ---"
         if kind == Kind.EXIT:
             words = exit_text(render, result)
-            return f"+++ {'exited with ' + words[7:] if words.startswith('exited') else words.replace('killed', 'killed by')} +++"
+            words = words.replace("exited", "exited with", 1).replace("killed", "killed by", 1)
+            return f"+++ {words} +++"
         return None
 
     # ---- single events ----

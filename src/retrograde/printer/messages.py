@@ -8,6 +8,10 @@ from typing import NamedTuple
 from retrograde.events import SegmentFlag
 from retrograde.state.calls import SegmentTuple
 
+# Plain numbers: an enumeration's operators are slow.
+_FAULT = int(SegmentFlag.FAULT)
+
+
 _MSGHDR = struct.Struct("<QIIQQQQI")
 MSGHDR_SIZE = 56
 _IOVEC = struct.Struct("<QQ")
@@ -46,7 +50,7 @@ def at_address(segments: list[SegmentTuple], address: int) -> bytes | None:
     parts: list[bytes] = []
     expected = address
     for _, flags, start, _, data in segments:
-        if start == expected and not flags & SegmentFlag.FAULT:
+        if start == expected and not flags & _FAULT:
             parts.append(data)
             expected += len(data)
     return b"".join(parts) if parts else None
@@ -55,7 +59,7 @@ def at_address(segments: list[SegmentTuple], address: int) -> bytes | None:
 def iovec_pieces(array: bytes, segments: list[SegmentTuple]) -> list[Piece]:
     """Return the pieces of an array of iovecs."""
     usable = array[: len(array) // 16 * 16]
-    by_address = {start: (full, data) for _, flags, start, full, data in segments if not flags & SegmentFlag.FAULT}
+    by_address = {start: (full, data) for _, flags, start, full, data in segments if not flags & _FAULT}
     return [Piece(length, *by_address.get(base, (length, None))) for base, length in _IOVEC.iter_unpack(usable)]
 
 

@@ -24,6 +24,12 @@ from retrograde.state.process import Process
 from retrograde.state.text import printable
 from retrograde.syscalls import ConstantSet, Param, Struct, StructField, Syscall, Table, Type
 
+# Plain numbers: an enumeration's operators are slow.
+_FAULT = int(SegmentFlag.FAULT)
+_NESTED = int(SegmentFlag.NESTED)
+_OUT = int(SegmentFlag.OUT)
+
+
 Segments = list[SegmentTuple]
 # (result, a0, a1, a2, a3, a4, a5, segments, process)
 Formatter = Callable[..., str]
@@ -39,7 +45,7 @@ KERNEL_ERRORS = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND
 _FILE_TYPES = {0o140000: "S_IFSOCK", 0o120000: "S_IFLNK", 0o100000: "S_IFREG", 0o060000: "S_IFBLK",
                0o040000: "S_IFDIR", 0o020000: "S_IFCHR", 0o010000: "S_IFIFO"}  # fmt: skip
 _BRIEF_STRUCTS = {"stat": ("st_mode", "st_size"), "statx": ("stx_mask", "stx_mode", "stx_size")}
-_NESTED_OR_FAULT = SegmentFlag.NESTED | SegmentFlag.FAULT
+_NESTED_OR_FAULT = _NESTED | _FAULT
 
 
 def signed(value: int, width: int) -> int:
@@ -53,17 +59,17 @@ def find(segments: Segments, argument: int) -> SegmentTuple | None:
     """Return the memory that an argument points to: what was written, if that is there, else what was read."""
     found = None
     for segment in segments:
-        if segment[0] == argument and not segment[1] & SegmentFlag.NESTED:
-            if found is None or (segment[1] & SegmentFlag.OUT and not found[1] & SegmentFlag.OUT):
+        if segment[0] == argument and not segment[1] & _NESTED:
+            if found is None or (segment[1] & _OUT and not found[1] & _OUT):
                 found = segment
-            if found[1] & SegmentFlag.OUT:
+            if found[1] & _OUT:
                 break
     return found
 
 
 def nested(segments: Segments, argument: int) -> Segments:
     """Return the memory that was reached through pointers in an argument's memory."""
-    return [segment for segment in segments if segment[0] == argument and segment[1] & SegmentFlag.NESTED]
+    return [segment for segment in segments if segment[0] == argument and segment[1] & _NESTED]
 
 
 def mode_text(value: int) -> str:
@@ -130,7 +136,7 @@ class Renderer:
         return self._get("result", syscall)
 
     def argument(self, syscall: Syscall, name: str) -> Formatter | None:
-        """Return the formatter of one argument (`res` or `fd`: the result), None where the call has none of the name."""
+        """Return the formatter of one argument (`res` or `fd`: the result), None where there is none of the name."""
         if name == self.result_name(syscall):
             return self.result(syscall)
         if any(param.name == name for param in syscall.params):
@@ -356,7 +362,7 @@ class Renderer:
 
             def of_nested(address: int, segments: Segments, process: Process) -> str:
                 found = find(segments, position)
-                if found is None or found[1] & SegmentFlag.FAULT:
+                if found is None or found[1] & _FAULT:
                     return absent(address, segments, position)
                 return with_nested(found[4], nested(segments, position), process)
 
@@ -366,7 +372,7 @@ class Renderer:
 
         def of_value(address: int, segments: Segments, process: Process) -> str:
             found = find(segments, position)
-            if found is None or found[1] & SegmentFlag.FAULT:
+            if found is None or found[1] & _FAULT:
                 return absent(address, segments, position)
             text = whole(found[4], process)
             return f"[{text}]" if brackets else text
@@ -400,7 +406,7 @@ class Renderer:
 
     def _strings(self, param: Param, position: int) -> Callable[[int, Segments, Process], str]:
         def of_strings(address: int, segments: Segments, process: Process) -> str:
-            parts = [segment for segment in nested(segments, position) if not segment[1] & SegmentFlag.FAULT]
+            parts = [segment for segment in nested(segments, position) if not segment[1] & _FAULT]
             if not parts:
                 return absent(address, segments, position)
             return self._string_list([self.dialect.text(data, full) for _, _, _, full, data in parts])
@@ -578,6 +584,6 @@ def absent(address: int, segments: Segments, argument: int) -> str:
     if not address:
         return "NULL"
     for segment in segments:
-        if segment[0] == argument and segment[1] & SegmentFlag.FAULT:
+        if segment[0] == argument and segment[1] & _FAULT:
             return f"0x{address:x}(<fault>)"
     return f"0x{address:x}"

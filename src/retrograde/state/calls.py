@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from retrograde.state.process import Process
     from retrograde.state.tracker import Tracker
 
+# Plain numbers: an enumeration's operators are slow.
+_FAULT = int(SegmentFlag.FAULT)
+_NESTED = int(SegmentFlag.NESTED)
+_OUT = int(SegmentFlag.OUT)
+
+
 SegmentTuple = tuple[int, int, int, int, bytes]
 Handler = Callable[["Tracker", "Process", int, int, tuple[int, ...], list[SegmentTuple]], None]
 
@@ -73,8 +79,8 @@ def on(*names: str, failed: bool = False, late: bool = False, compat: bool = Fal
 def memory_of(segments: list[SegmentTuple], argument: int, *, written: bool = False) -> bytes | None:
     """Return what an argument points to (what the kernel wrote there, if asked for), None where it was not kept."""
     for arg, flags, _, _, data in segments:
-        if arg == argument and not flags & (SegmentFlag.NESTED | SegmentFlag.FAULT):
-            if written and not flags & SegmentFlag.OUT:
+        if arg == argument and not flags & (_NESTED | _FAULT):
+            if written and not flags & _OUT:
                 continue
             return data
     return None
@@ -82,7 +88,7 @@ def memory_of(segments: list[SegmentTuple], argument: int, *, written: bool = Fa
 
 def _nested_at(segments: list[SegmentTuple], argument: int, address: int) -> bytes | None:
     for arg, flags, start, _, data in segments:
-        if arg == argument and start == address and flags & SegmentFlag.NESTED and not flags & SegmentFlag.FAULT:
+        if arg == argument and start == address and flags & _NESTED and not flags & _FAULT:
             return data
     return None
 

@@ -17,6 +17,10 @@ from retrograde.state.text import decode
 if TYPE_CHECKING:
     from retrograde.syscalls import Syscall, Table
 
+# Plain numbers: an enumeration's operators are slow.
+_COMPAT = int(EventFlag.COMPAT)
+
+
 _RENAMES = (SegmentArg.COMM, SegmentArg.FILENAME, SegmentArg.ARGV, SegmentArg.ENVP)
 
 
@@ -89,7 +93,7 @@ class Tracker:
         event.process = process
         kind = event.kind
         if kind in (Kind.SYSCALL, Kind.ENTER):
-            compat = event.flags & EventFlag.COMPAT
+            compat = event.flags & _COMPAT
             event.syscall = None if compat else self.table.choose(event.nr, event.args)
             if kind == Kind.SYSCALL:
                 self.apply_call(
@@ -122,7 +126,7 @@ class Tracker:
         segments: list[SegmentTuple],
     ) -> None:
         """Note what a completed call changes."""
-        if flags & EventFlag.COMPAT:
+        if flags & _COMPAT:
             self._apply_compat(process, tid, nr, result, args)
             return
         handler = self.handlers.get(nr)
