@@ -173,7 +173,7 @@ def test_table(tmp_path: Path) -> None:
             Row(nr=0, result=3, args=(3, 4096, 10), memory=[Memory(1, b"abc")]),
             Row(nr=-1, kind=EXEC, memory=[Memory(COMM, b"cat\0", IN)]),
             Row(nr=0, result=-11, args=(2**64 - 1,)),
-            Row(nr=19, result=4, memory=[Memory(1, b"v" * 32, IN), *(Memory(1, d, OUT | NESTED) for d in (b"ab", b"cd"))]),
+            Row(nr=19, result=4, memory=[Memory(1, b"v" * 32, IN), *(Memory(1, d, 18) for d in (b"ab", b"cd"))]),  # OUT | NESTED
             Row(nr=99999, pid=7, result=-2, exit=BOOTTIME + 5_000_000_000),
             Row(nr=3, flags=1, pid=7),
         ]
