@@ -33,10 +33,12 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 def test_columns_agree_with_events(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "r")
-    rows = simple_rows(50) + [
-        Row(nr=-1, kind=EXEC, result=-(2**63), args=(2**64 - 1, 1, 2, 3, 4, 5), cpu=65535, pid=2**32 - 1, duration=2**64 - 1),
+    extreme = {"result": -(2**63), "cpu": 65535, "pid": 2**32 - 1, "duration": 2**64 - 1}
+    rows = [
+        *simple_rows(50),
+        Row(nr=-1, kind=EXEC, args=(2**64 - 1, 1, 2, 3, 4, 5), **extreme),
         Row(nr=-5, result=-2, exit=3),
-    ]  # fmt: skip
+    ]
     writer.events(rows)
     writer.end()
     with Recording(writer.folder) as recording:
@@ -168,12 +170,13 @@ def test_stream_that_is_cut(tmp_path: Path) -> None:
 
 def test_table(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "r", snapshot={"/proc/1000/comm": b"sh\n"})
+    joined = OUT | NESTED
     writer.events(
         [
             Row(nr=0, result=3, args=(3, 4096, 10), memory=[Memory(1, b"abc")]),
             Row(nr=-1, kind=EXEC, memory=[Memory(COMM, b"cat\0", IN)]),
             Row(nr=0, result=-11, args=(2**64 - 1,)),
-            Row(nr=19, result=4, memory=[Memory(1, b"v" * 32, IN), *(Memory(1, d, 18) for d in (b"ab", b"cd"))]),  # OUT | NESTED
+            Row(nr=19, result=4, memory=[Memory(1, b"v" * 32, IN), *(Memory(1, d, joined) for d in (b"ab", b"cd"))]),
             Row(nr=99999, pid=7, result=-2, exit=BOOTTIME + 5_000_000_000),
             Row(nr=3, flags=1, pid=7),
         ]
