@@ -36,6 +36,7 @@ _MORE = int(EventFlag.MORE)
 
 _NUMBERS = 1024  # above the highest number of any call
 _KEPT_BYTES = 16384  # of an argument's memory: no line shows more
+_RENAMING = ("clone", "clone3", "fork", "vfork", "prctl")  # calls after which a thread may be called otherwise
 _SLOW_FLAGS = _COMPAT | _MORE
 
 
@@ -140,6 +141,8 @@ class LinePrinter:
         self._prefixes: dict[int, str] = ClockPrefixes() if self._time == "h" else SecondPrefixes()
         self._previous: int | None = None
         self._views: dict[int, tuple[str, Process]] = {}
+        names = tracker.table.by_name
+        self._renaming = {names[name].number for name in _RENAMING if name in names}
         self._special = np.ones(_NUMBERS, np.bool_)
         for nr in tracker.table.calls:
             if 0 <= nr < _NUMBERS:
@@ -274,7 +277,8 @@ class LinePrinter:
             number, cpu = columns.first_seq + index, columns.cpu[index]
             line = self._compose(kind, number, time, cpu, tid, label, text, columns.duration[index])
         tracker.settle()
-        self._views.clear()
+        if kind != Kind.SYSCALL or nr in self._renaming or flags:
+            self._views.clear()
         return line
 
     def _compose(
