@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 from retrograde.errors import RetrogradeError
-from retrograde.syscalls import Table, load
+from retrograde.syscalls import Table, TableError, load
 from retrograde.syscalls.plan import LengthTerm, Op, Plan, PlanError, Variant, plans_of
 
 MAX_SYSCALLS = 512  # RG_MAX_SYSCALLS
@@ -130,8 +130,11 @@ def render(arch: str) -> str:
 
     Raises:
         PlanError: a line of the table says more than a copy plan can.
+        TableError: the table's files are wrong.
     """
     table = load(arch)
+    if table.problems:
+        raise TableError(table.problems)
     plans, variants = plans_of(table)
     numbers = {name: number for name, number in table.numbers.items() if number < MAX_SYSCALLS}
     if len(numbers) < len(table.numbers):

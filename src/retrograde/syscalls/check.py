@@ -15,7 +15,7 @@ from retrograde.syscalls.table import DATA, Sources, Table, read_sources
 
 def problems_of(sources: Sources) -> list[Problem]:
     """Return all that is wrong in the files, each once, in the order of the files."""
-    found = list(sources.problems)
+    found: list[Problem] = []
     for arch in ARCHITECTURES:
         table = Table(arch, sources)
         found += table.problems

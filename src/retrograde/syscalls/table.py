@@ -85,7 +85,7 @@ class Table:
         self.calls: dict[int, Syscall] = {}
         self.by_name: dict[str, Syscall] = {}
         self.variants: dict[str, list[Syscall]] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = list(sources.problems)
         self._numbers = sources.numbers
         self._sets = select(sources.sets, arch, self.problems)
         self._structs = select(sources.structs, arch, self.problems)
