@@ -30,6 +30,7 @@ $(STAMPS)/venv: pyproject.toml $(STAMPS)/packages-build
 
 $(STAMPS)/installed: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[dev,frames]'
+	$(BIN)/retrograde syscalls --markdown > docs/reference/syscalls.md
 	@touch $@
 
 test: build wheel $(STAMPS)/packages-test ## all tests, but those that boot kernels
