@@ -148,10 +148,14 @@ class EventPrinter:
         else:
             self._write(self._event_lines(batch))
 
+    def flush(self) -> None:
+        """Hand on what is written, for those who look on."""
+        self._output.flush()
+
     def finish(self) -> None:
         """Write what was held back for a continuation that never came."""
         self._write(self._lines.flush() if self._fast else self._event_lines(None))
-        self._output.flush()
+        self.flush()
 
     def events(self, events: Iterable[Event]) -> None:
         """Take whole events, in order, and write the lines of those that are wanted."""

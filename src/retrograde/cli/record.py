@@ -68,7 +68,7 @@ def chosen_folder(output: str | None, exe: str, *, force: bool = False) -> Path:
     """
     if output is None:
         return store.new_recording_path(exe)
-    folder = Path(output) if os.sep in output else store.recordings_folder() / output
+    folder = Path(output) if os.sep in output else store.make_recordings_folder() / output
     if folder.exists():
         if not force:
             raise UsageError(f"{folder} exists already", hint="choose another name, or replace it with --force")

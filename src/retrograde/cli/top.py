@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from retrograde.cli.live import add_live_arguments, live_options
 from retrograde.cli.stats import add_summary_arguments, show
 from retrograde.errors import EXIT_DONE, UsageError
-from retrograde.filters import Filter, parse
-from retrograde.record.options import add_capture_arguments, add_target_arguments, options_from
+from retrograde.filters import Filter
 from retrograde.record.session import start_capture
 from retrograde.state import Context
 from retrograde.stats import Collector, Summary, feed
@@ -39,49 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_summary_arguments(parser)
     parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between tables (default: 1)")
     parser.add_argument("--total", action="store_true", help="count from the start, not from the last table")
-    add_target_arguments(parser)
-    add_capture_arguments(parser)
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="[FILTER] [-- COMMAND [ARGUMENT...]]")
-
-
-def split_words(words: list[str]) -> tuple[str | None, list[str]]:
-    """Return the filter and the command of `[FILTER] [-- COMMAND…]`."""
-    if "--" not in words:
-        before, command = words, []
-    else:
-        at = words.index("--")
-        before, command = words[:at], words[at + 1 :]
-    if len(before) > 1:
-        raise UsageError(
-            f"{before[1]!r} stands behind the filter",
-            hint="options stand before the filter; a command stands behind --",
-        )
-    return (before[0] if before else None), command
+    add_live_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show tables until the target ends or somebody interrupts."""
     if not 0.05 <= arguments.interval <= 3600:
         raise UsageError(f"--interval {arguments.interval:g}: needed are 0.05 to 3600 seconds")
-    text, command = split_words(arguments.words)
-    wanted = parse(text) if text is not None and text.strip() else None
-    options = options_from(arguments, command=command, grade="observe")
-    if not (command or options.pids or options.comms or options.cgroups):
-        options.everything = True
-    if options.syscalls is None and wanted is not None and arguments.by not in ("file", "peer"):
-        selected = wanted.kernel_selection()["syscalls"]
-        if selected:
-            options.syscalls = sorted(selected & set(load(_machine()).by_name)) or None
+    options, wanted = live_options(arguments)
     with start_capture(options) as capture:
         recording = capture.recording()
         watch(recording.blocks(), recording.info, wanted, arguments)
     return EXIT_DONE
-
-
-def _machine() -> str:
-    import platform
-
-    return {"aarch64": "arm64"}.get(platform.machine(), "x86_64")
 
 
 def watch(
