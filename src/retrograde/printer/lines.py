@@ -97,9 +97,10 @@ class Formatters(dict[int, Formatter]):
         return dispatch
 
 
-# LINE is replaced by the look's own; `special` is None for a call that changes nothing, and else its row's index.
+# LINE is replaced by the look's own. `special` says what a row needs: -1 a line alone, -2 the tracker's handlers too,
+# else it is the row's index and `handle` does it all.
 _LOOP = """
-def loop(rows, views, make_view, formatters, prefixes, segments, append, handle):
+def loop(rows, views, make_view, formatters, prefixes, segments, append, handle, tracker, handlers, late_handlers):
     nothing = []
     for special, num, cpu, nr, pid, tid, second, ns, r, duration, a0, a1, a2, a3, a4, a5, start, end in rows:
         if special >= 0:
@@ -109,7 +110,18 @@ def loop(rows, views, make_view, formatters, prefixes, segments, append, handle)
             label, P = views[tid]
         except KeyError:
             label, P = make_view(pid, tid)
+        if special == -1:
+            append(f"LINE")
+            continue
+        args = (a0, a1, a2, a3, a4, a5)
+        S = segments[start:end] if end > start else nothing
+        handler = handlers.get(nr)
+        if handler is not None:
+            handler(tracker, P, tid, r, args, S)
         append(f"LINE")
+        handler = late_handlers.get(nr)
+        if handler is not None:
+            handler(tracker, P, tid, r, args, S)
 """
 _CALL = "{formatters[nr](r, a0, a1, a2, a3, a4, a5, segments[start:end] if end > start else nothing, P)}"
 
@@ -144,9 +156,12 @@ class LinePrinter:
         names = tracker.table.by_name
         self._renaming = {names[name].number for name in _RENAMING if name in names}
         self._special = np.ones(_NUMBERS, np.bool_)
+        self._tracked_calls = np.zeros(_NUMBERS, np.bool_)
         for nr in tracker.table.calls:
             if 0 <= nr < _NUMBERS:
-                self._special[nr] = nr in tracker.handlers or nr in tracker.late_handlers
+                has_handler = nr in tracker.handlers or nr in tracker.late_handlers
+                self._special[nr] = has_handler
+                self._tracked_calls[nr] = has_handler and nr not in self._renaming
         namespace: dict[str, Any] = {}
         exec(_LOOP.replace("LINE", _template(self.style)), namespace)
         self._loop = namespace["loop"]
@@ -186,8 +201,11 @@ class LinePrinter:
         lines: list[str] = []
         nr = batch.nr
         plain = (batch.kind == Kind.SYSCALL) & ((batch.flags & _SLOW_FLAGS) == 0)
-        plain &= ~self._special[np.where((nr >= 0) & (nr < _NUMBERS), nr, _NUMBERS - 1)]
+        numbers = np.where((nr >= 0) & (nr < _NUMBERS), nr, _NUMBERS - 1)
+        tracked = plain & self._tracked_calls[numbers]
+        plain &= ~self._special[numbers]
         special = np.where(plain, -1, np.arange(batch.count))
+        special[tracked] = -2
         seconds, ns = self._times(exits, batch.duration)
         columns = _Columns(batch, self._segments(batch))
 
@@ -203,7 +221,17 @@ class LinePrinter:
             strict=False,
         )  # fmt: skip
         self._loop(
-            rows, self._views, self._view, self._formatters, self._prefixes, columns.segments, lines.append, handle
+            rows,
+            self._views,
+            self._view,
+            self._formatters,
+            self._prefixes,
+            columns.segments,
+            lines.append,
+            handle,
+            self.tracker,
+            self.tracker.handlers,
+            self.tracker.late_handlers,
         )
         context.previous_ns = context.current_ns
         context.current_ns = int(exits[-1])

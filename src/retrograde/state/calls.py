@@ -198,7 +198,9 @@ def _fcntl(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...],
     if command in (F_DUPFD, F_DUPFD_CLOEXEC):
         _duplicate(p, number, result, command == F_DUPFD_CLOEXEC)
     elif command == F_SETFD:
-        p.descriptors.update(number, cloexec=bool(args[2] & FD_CLOEXEC))
+        descriptor = p.descriptors.get(number)
+        if descriptor is not None:
+            descriptor.cloexec = bool(args[2] & FD_CLOEXEC)
 
 
 def _put_pipe(t: Tracker, p: Process, memory: bytes | None, flags: int) -> None:

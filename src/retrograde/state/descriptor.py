@@ -131,7 +131,10 @@ class Descriptor:
 
     def copy(self, number: int, *, cloexec: bool = False) -> Descriptor:
         """Return a duplicate under another number, as dup() makes it."""
-        return replace(self, number=number, cloexec=cloexec)
+        # Not dataclasses.replace: programs that walk folders duplicate a descriptor for each.
+        return Descriptor(
+            number, self.typechar, self.name, cloexec, self.family, self.protocol, self.local, self.remote, self.server
+        )
 
 
 class Labels(dict[int, str]):
