@@ -39,6 +39,7 @@ how long
   --max-size SIZE      stop when the recording has this size
   --last SIZE|TIME     keep only the latest (64M, 30s)
 
+  --quiet              say nothing at the end
   --version, --help
 )";
 
@@ -162,6 +163,7 @@ Options parse_options(int argc, char **argv) {
         o_last,
         o_btf,
         o_user,
+        o_quiet,
         o_version,
         o_help
     };
@@ -180,6 +182,7 @@ Options parse_options(int argc, char **argv) {
                                           {"last", required_argument, nullptr, o_last},
                                           {"btf", required_argument, nullptr, o_btf},
                                           {"user", required_argument, nullptr, o_user},
+                                          {"quiet", no_argument, nullptr, o_quiet},
                                           {"version", no_argument, nullptr, o_version},
                                           {"help", no_argument, nullptr, o_help},
                                           {nullptr, 0, nullptr, 0}};
@@ -236,6 +239,9 @@ Options parse_options(int argc, char **argv) {
             break;
         case o_user:
             options.user = text;
+            break;
+        case o_quiet:
+            options.quiet = true;
             break;
         case o_version:
             std::puts("retrograde-capture " RETROGRADE_VERSION);

@@ -40,6 +40,7 @@ struct Options {
     std::uint64_t last_bytes = 0;          // flight recorder: keep only the latest
     std::uint64_t last_ns = 0;
     std::string btf_file; // BTF of a kernel that ships none
+    bool quiet = false;   // no summary at the end
 };
 
 // Parses the command line; throws Failure(exit_usage).

@@ -197,6 +197,8 @@ std::string Session::end(const std::string &reason, const std::string &error) {
 }
 
 void Session::print_summary(const std::string &reason) const {
+    if (options_.quiet)
+        return;
     const double seconds = static_cast<double>(now_ns() - begun_ns_) / static_cast<double>(second);
     std::fprintf(stderr, "retrograde-capture: %llu events, %llu lost, %.1f MiB, %.2f s (%s)\n",
                  static_cast<unsigned long long>(writer_.events()), static_cast<unsigned long long>(writer_.lost()),

@@ -68,4 +68,4 @@ def test_everything_is_recorded(result: tuple[vm.Machine, vm.Result], backend: s
 def test_an_unprivileged_user_gets_ptrace_and_is_told(result: tuple[vm.Machine, vm.Result]) -> None:
     machine, outcome = result
     sample.check(outcome.folder / "user", arch=ARCHITECTURES[machine.arch], backend="ptrace")
-    assert "using ptrace" in outcome.stderr
+    assert "capturing with ptrace" in outcome.stderr

@@ -41,7 +41,7 @@ class CaptureOptions:
 
     def arguments(self, output: str) -> list[str]:
         """Return the arguments of `retrograde-capture` for writing to the folder ``output``."""
-        words = ["--grade", self.grade, "--output", output]
+        words = ["--quiet", "--grade", self.grade, "--output", output]
         single = {
             "--backend": self.backend,
             "--snaplen": self.snaplen,
