@@ -1,7 +1,216 @@
 #include "capture/irregular_memory.h"
 
+#include "capture/process_facts.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <linux/bpf.h>
+#include <linux/sched.h>
+#include <string>
+#include <sys/ioctl.h>
+#include <sys/sem.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <vector>
+
 namespace retrograde {
 
-void visit_irregular_memory(const ProcessMemory &, const rg_event &, const RangeVisitor &) {}
+namespace {
+
+// What an owner function needs: the call, its memory, and where to say what it found.
+struct Call {
+    const ProcessMemory &memory;
+    const rg_event &event;
+    const RangeVisitor &visit;
+
+    bool succeeded() const { return event.kind == RG_SYSCALL && event.result >= 0; }
+    void out(unsigned arg, std::uint64_t address, std::uint64_t length, unsigned flags = 0) const {
+        if (address != 0 && length != 0)
+            visit({address, length, length, static_cast<std::uint8_t>(arg),
+                   static_cast<std::uint8_t>(RG_SEG_OUT | flags)});
+    }
+};
+
+// One byte for each page of the range.
+void mincore_memory(const Call &call) {
+    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    if (call.succeeded())
+        call.out(2, call.event.args[2], (call.event.args[1] + page - 1) / page);
+}
+
+// The words that clone_args leads to. That of child_tid is in the child's memory, which is the parent's for threads.
+void clone3_memory(const Call &call) {
+    clone_args arguments{};
+    const std::uint64_t size = std::min<std::uint64_t>(call.event.args[1], sizeof arguments);
+    if (!call.succeeded() || call.memory.read(call.event.args[0], &arguments, size) != size)
+        return;
+    const bool is_child = call.event.result == 0;
+    const bool shared = arguments.flags & CLONE_VM;
+    if ((arguments.flags & CLONE_PIDFD) && (!is_child || shared))
+        call.out(0, arguments.pidfd, 4, RG_SEG_NESTED);
+    if (arguments.flags & CLONE_PARENT_SETTID) // written before the child's memory is copied
+        call.out(0, arguments.parent_tid, 4, RG_SEG_NESTED);
+    if ((arguments.flags & CLONE_CHILD_SETTID) && (is_child || shared))
+        call.out(0, arguments.child_tid, 4, RG_SEG_NESTED);
+}
+
+// Writes memory of another process, which only that process's own memory could tell; here what a process writes to
+// itself.
+void process_vm_writev_memory(const Call &call) {
+    if (!call.succeeded() || call.event.args[0] != call.event.pid)
+        return;
+    auto left = static_cast<std::uint64_t>(call.event.result);
+    const std::uint64_t count = std::min<std::uint64_t>(call.event.args[4], 1024); // UIO_MAXIOV
+    for (std::uint64_t i = 0; i < count && left > 0; i++) {
+        std::uint64_t vector[2];
+        if (!call.memory.get(call.event.args[3] + i * sizeof vector, vector))
+            return;
+        const std::uint64_t length = std::min(vector[1], left);
+        call.out(3, vector[0], length, RG_SEG_NESTED);
+        left -= length;
+    }
+}
+
+// A u16 for each semaphore, of which the set itself knows the number.
+void semctl_getall_memory(const Call &call) {
+    semid_ds set{};
+    if (call.succeeded() && ::semctl(static_cast<int>(call.event.args[0]), 0, IPC_STAT, &set) >= 0)
+        call.out(3, call.event.args[3], set.sem_nsems * sizeof(std::uint16_t));
+}
+
+// struct ifconf: a length, which the kernel rewrites, and where the interfaces' addresses go.
+void ifconf_memory(const Call &call) {
+    struct {
+        std::uint32_t length, pad;
+        std::uint64_t buffer;
+    } config;
+    const std::uint64_t address = call.event.args[2];
+    if (!call.succeeded() || !call.memory.get(address, config))
+        return;
+    call.out(2, config.buffer, config.length, RG_SEG_NESTED);
+}
+
+// An iovec whose length the kernel has rewritten, and the registers.
+void ptrace_getregset_memory(const Call &call) {
+    std::uint64_t vector[2];
+    if (!call.succeeded() || !call.memory.get(call.event.args[3], vector))
+        return;
+    call.out(3, call.event.args[3], sizeof vector, RG_SEG_IN);
+    call.out(3, vector[0], vector[1], RG_SEG_NESTED);
+}
+
+std::uint64_t number_after(const std::string &text, const std::string &key) {
+    const std::size_t at = text.find(key);
+    return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + key.size(), nullptr, 10);
+}
+
+// Bytes of a key and a value of a map, which its fdinfo tells; the value of a per-CPU map has a part for every CPU
+// that could be there (kernel/bpf/syscall.c, bpf_map_value_size).
+struct MapSizes {
+    std::uint64_t key, value;
+};
+MapSizes map_sizes(pid_t pid, std::uint32_t map_fd) {
+    const std::string info = "\n" + read_proc_file(pid, "fdinfo/" + std::to_string(map_fd), 1 << 16);
+    MapSizes sizes{number_after(info, "\nkey_size:"), number_after(info, "\nvalue_size:")};
+    switch (number_after(info, "\nmap_type:")) {
+    case BPF_MAP_TYPE_PERCPU_HASH:
+    case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+    case BPF_MAP_TYPE_PERCPU_ARRAY:
+    case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
+        sizes.value = (sizes.value + 7) / 8 * 8 * static_cast<std::uint64_t>(::sysconf(_SC_NPROCESSORS_CONF));
+        break;
+    case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+    case BPF_MAP_TYPE_HASH_OF_MAPS:
+    case BPF_MAP_TYPE_PROG_ARRAY:
+    case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+    case BPF_MAP_TYPE_CGROUP_ARRAY:
+        sizes.value = 4;
+        break;
+    default:
+        break;
+    }
+    return sizes;
+}
+
+void bpf_memory(const Call &call) {
+    bpf_attr attr{};
+    const std::uint64_t size = std::min<std::uint64_t>(call.event.args[2], sizeof attr);
+    if (call.event.kind != RG_SYSCALL || call.memory.read(call.event.args[1], &attr, size) != size)
+        return;
+    const auto nested = [&](std::uint64_t address, std::uint64_t length) {
+        call.out(1, address, length, RG_SEG_NESTED);
+    };
+    const auto pid = static_cast<pid_t>(call.event.tid);
+    switch (call.event.args[0]) {
+    case BPF_PROG_LOAD: // the log is written though the program is refused
+        if (attr.log_level)
+            nested(attr.log_buf, attr.log_size);
+        return;
+    case BPF_BTF_LOAD:
+        if (attr.btf_log_level)
+            nested(attr.btf_log_buf, attr.btf_log_size);
+        return;
+    default:
+        break;
+    }
+    if (!call.succeeded())
+        return;
+    switch (call.event.args[0]) {
+    case BPF_MAP_LOOKUP_ELEM:
+    case BPF_MAP_LOOKUP_AND_DELETE_ELEM:
+        nested(attr.value, map_sizes(pid, attr.map_fd).value);
+        break;
+    case BPF_MAP_GET_NEXT_KEY:
+        nested(attr.next_key, map_sizes(pid, attr.map_fd).key);
+        break;
+    case BPF_MAP_LOOKUP_BATCH:
+    case BPF_MAP_LOOKUP_AND_DELETE_BATCH: {
+        const MapSizes sizes = map_sizes(pid, attr.batch.map_fd);
+        nested(attr.batch.keys, attr.batch.count * sizes.key);
+        nested(attr.batch.values, attr.batch.count * sizes.value);
+        nested(attr.batch.out_batch, std::max<std::uint64_t>(sizes.key, 4));
+        break;
+    }
+    case BPF_OBJ_GET_INFO_BY_FD:
+        nested(attr.info.info, attr.info.info_len);
+        break;
+    case BPF_PROG_QUERY:
+        nested(attr.query.prog_ids, attr.query.prog_cnt * std::uint64_t{4});
+        break;
+    case BPF_PROG_TEST_RUN:
+        nested(attr.test.data_out, attr.test.data_size_out);
+        nested(attr.test.ctx_out, attr.test.ctx_size_out);
+        break;
+    case BPF_TASK_FD_QUERY:
+        nested(attr.task_fd_query.buf, std::uint64_t{attr.task_fd_query.buf_len} + 1);
+        break;
+    default:
+        break;
+    }
+}
+
+} // namespace
+
+void visit_irregular_memory(const ProcessMemory &memory, const rg_event &event, const RangeVisitor &visit) {
+    const Call call{memory, event, visit};
+    switch (event.nr) {
+    case SYS_mincore:
+        return mincore_memory(call);
+    case SYS_clone3:
+        return clone3_memory(call);
+    case SYS_process_vm_writev:
+        return process_vm_writev_memory(call);
+    case SYS_semctl:
+        return semctl_getall_memory(call);
+    case SYS_ioctl:
+        return ifconf_memory(call);
+    case SYS_ptrace:
+        return ptrace_getregset_memory(call);
+    case SYS_bpf:
+        return bpf_memory(call);
+    default: // exit writes when the thread is gone; restart_syscall is the capture's, which knows the call before
+        return;
+    }
+}
 
 } // namespace retrograde
