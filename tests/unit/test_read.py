@@ -282,6 +282,7 @@ def test_filtered_lines_are_the_same_as_unfiltered_ones(tmp_path, capsysbinary):
     everything = read(capsysbinary, name)
     assert read(capsysbinary, name, "evt.type = read") == [everything[1], everything[3]]
     assert read(capsysbinary, name, "-n", "2") == everything[:2]
+    assert read(capsysbinary, name, "--latency", "evt.type = read")[0] == everything[1] + " latency=1000ns"
 
 
 @pytest.mark.parametrize(

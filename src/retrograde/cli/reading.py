@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from retrograde.cli.output import talk
 from retrograde.errors import NotFoundError, SyntaxUsageError, UsageError
@@ -26,6 +27,26 @@ def add_recording_arguments(parser: argparse.ArgumentParser, *, filter: bool = T
             default=None,
             help="which events; `retrograde fields` lists the fields",
         )
+
+    _accept_words_behind_options(parser)
+
+
+def _accept_words_behind_options(parser: argparse.ArgumentParser) -> None:
+    """Let FILTER stand behind an option: argparse takes all positional words from one place only (bpo-14191)."""
+    parse = parser.parse_known_args
+
+    def parse_known_args(args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, rest = parse(args, namespace)
+        left = []
+        for word in rest:
+            slot = next((slot for slot in ("recording", "filter") if getattr(found, slot, word) is None), None)
+            if slot is None or word.startswith("-"):
+                left.append(word)
+            else:
+                setattr(found, slot, word)
+        return found, left
+
+    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
 
 
 def _is_recording(name: str) -> bool:

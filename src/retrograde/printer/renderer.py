@@ -20,6 +20,7 @@ from retrograde.events import SegmentFlag
 from retrograde.printer.dialect import CUT, SHOWN_ELEMENTS, Dialect, Memo
 from retrograde.printer.messages import MSGHDR_SIZE, at_address, iovec_pieces, parse_message
 from retrograde.state.calls import SegmentTuple
+from retrograde.state.context import Context
 from retrograde.state.process import Process
 from retrograde.state.text import printable
 from retrograde.syscalls import ConstantSet, Param, Struct, StructField, Syscall, Table, Type
@@ -36,6 +37,8 @@ Formatter = Callable[..., str]
 PairsFormatter = Callable[..., list[tuple[str, str]]]
 ValueFormatter = Callable[[int, Process], str]
 BytesFormatter = Callable[[bytes, Process], str]
+
+_NOBODY = Process(0, 0, Context())
 
 PARAMETERS = "r, a0, a1, a2, a3, a4, a5, S, P"
 
@@ -247,6 +250,8 @@ class Renderer:
         if kind == "dirfd":
             current = self._bind(Memo(self._dirfd))
             return f"(P.descriptors.{self.dialect.labels}[$] if $ < 2147483648 else {current}[$])"
+        if type_.name in ("sigset", "sigmask", "sigbits") and type_.width == 8:
+            return self._bind(Memo(self._signal_mask)) + "[$]"
         if kind in ("flags", "enum", "mixed"):
             return self._bind(Memo(self._set_text(self.table.constants[type_.name], width))) + "[$]"
         if kind == "addr":
@@ -279,7 +284,7 @@ class Renderer:
             number = signed(value, width) if values.signed else value
             word = values.format(value)
             if values.kind == "enum" and values.name_of(value) is None and self.dialect.name == "sysdig":
-                return str(number)
+                return str(number) if number < 0x1_0000_0000 else hex(number)
             if word in (str(number), hex(value)):
                 return word
             return self.dialect.meaning(number if number < 10 or values.kind == "enum" else hex(number), word)
@@ -531,6 +536,9 @@ class Renderer:
             prefix = "~"
             members = [number for number in range(1, 65) if not bits >> (number - 1) & 1]
         return prefix + "[" + " ".join(names.get(number, f"SIGRT_{number - 32}") for number in members) + "]"
+
+    def _signal_mask(self, bits: int) -> str:
+        return self.signal_set(bits.to_bytes(8, "little"), _NOBODY)
 
     def struct_formatter(self, name: str) -> BytesFormatter:
         """Return what shows a structure; of one that was cut, the fields that are whole."""
