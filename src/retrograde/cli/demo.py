@@ -63,11 +63,8 @@ def run(_arguments: argparse.Namespace) -> int:
         _say("A shell script starts an HTTP server and a client that asks it for a few files.")
         bare = [_seconds(command) for _ in range(_ROUNDS)]
         _say("Recorded, it runs as before; its output is its own:")
-        recorded = []
-        for number in range(_ROUNDS):
-            quiet = number < _ROUNDS - 1
-            recorded.append(_record(command, quiet=quiet))
-    outcome = Outcome.of(store.recordings_folder() / _NAME)
+        recorded = [_record(command, quiet=number < _ROUNDS - 1) for number in range(_ROUNDS)]
+    outcome = recorded[-1]
     _say("Who talked to whom:")
     _show("read", _NAME, "fd.l4proto = tcp and evt.type in (accept4, connect) and evt.failed = false", "-n", "6")
     _say("What the server read from its first client, and what it answered:")
@@ -76,11 +73,10 @@ def run(_arguments: argparse.Namespace) -> int:
     _show("read", _NAME, "evt.failed = true and evt.args contains missing.txt")
     _say("Where the time went:")
     _show("stats", _NAME, "--limit", "8")
-    cost = statistics.median(recorded) / statistics.median(bare)
+    without, with_us = statistics.median(bare), statistics.median(each.seconds for each in recorded)
     _say(
-        f"What it cost: {statistics.median(bare):.2f} s bare, {statistics.median(recorded):.2f} s recorded "
-        f"({cost:.2f} times as long), {outcome.events:,} events, {outcome.lost} lost, "
-        f"{outcome.bytes / 1024:.0f} KiB on disk."
+        f"What it cost: {without:.3f} s bare, {with_us:.3f} s recorded ({with_us / without:.2f} times as long; medians "
+        f"of {_ROUNDS}), {outcome.events:,} events, {outcome.lost} lost, {outcome.bytes / 1024:.0f} KiB on disk."
     )
     print("\nNext:  retrograde record COMMAND     then     retrograde read", flush=True)
     return EXIT_DONE
@@ -105,17 +101,14 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _record(command: list[str], *, quiet: bool) -> float:
+def _record(command: list[str], *, quiet: bool) -> Outcome:
     words = [sys.executable, "-m", "retrograde", "record", "--force", "-o", _NAME]
-    if not quiet:
+    if quiet:
+        words.append("--quiet")
+    else:
         print(f"$ retrograde record -o {_NAME} sh -c '…'", flush=True)
-    start = time.perf_counter()
-    subprocess.run(
-        [*words, *(["--quiet"] if quiet else []), "--", *command],
-        stdout=subprocess.DEVNULL if quiet else None,
-        check=True,
-    )
-    return time.perf_counter() - start
+    subprocess.run([*words, "--", *command], stdout=subprocess.DEVNULL if quiet else None, check=True)
+    return Outcome.of(store.recordings_folder() / _NAME)
 
 
 def _say(text: str) -> None:
