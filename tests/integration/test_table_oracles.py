@@ -210,54 +210,54 @@ HEADERS = [
 PROLOGUE = "#define _GNU_SOURCE 1\n#include <stddef.h>\n#include <stdio.h>\n#include <sys/types.h>\n"
 
 
+TRIPLES = {"x86_64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+
+
 class Compiler:
-    """Asks a C compiler about names, many at once."""
+    """Asks a C compiler about names, many at once; nothing is run, so it may be one for another architecture."""
 
     _NAME = re.compile(r"[A-Za-z_]\w*")
+    _NUMBER = re.compile(r"^\s*\.(?:quad|xword|8byte)\s+(-?\w+)|^\s*\.zero\s+(\d+)", re.MULTILINE)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        gcc = shutil.which("gcc") or shutil.which("cc")
-        if gcc is None:
-            pytest.skip("a C compiler is missing: apt-get install gcc libc6-dev")
+    def __init__(self, gcc: str) -> None:
         self.gcc = gcc
 
-    def run(self, header: str, asked: list[tuple[str, str]]) -> dict[str, int]:
-        """Return the values of the expressions, (key, C), that the compiler understands behind one header."""
+    def _run(self, text: str, *options: str) -> subprocess.CompletedProcess[str]:
+        words = [self.gcc, "-w", "-fmax-errors=0", *options, "-x", "c", "-"]
+        return subprocess.run(words, input=text, text=True, capture_output=True, check=False)
+
+    def values(self, header: str, asked: list[tuple[str, str]]) -> dict[str, int]:
+        """Return the values of the expressions, (key, C), that are constants behind one header, by key."""
         prologue = f"{PROLOGUE}#include <{header}>\n"
-        text = subprocess.run(
-            [self.gcc, "-E", "-dD", "-x", "c", "-"], input=prologue, text=True, capture_output=True, check=False
-        ).stdout
-        words = set(re.findall(r"\w+", text))
+        words = set(re.findall(r"\w+", self._run(prologue, "-E", "-dD").stdout))
         asked = [(key, c) for key, c in asked if self._NAME.findall(c)[-1] in words]
         # Names that have no value are found by the errors they make, all at once.
-        body = "".join(
-            f"static unsigned long long v{i}(void) {{ return (unsigned long long)({c}); }}\n"
-            for i, (_, c) in enumerate(asked)
-        )
-        result = subprocess.run(
-            [self.gcc, "-w", "-fsyntax-only", "-fmax-errors=0", "-x", "c", "-"],
-            input=prologue + "#line 1 \"asked\"\n" + body, text=True, capture_output=True, check=False,
-        )  # fmt: skip
-        bad = {int(number) for number in re.findall(r"^asked:(\d+):.*error", result.stderr, re.MULTILINE)}
+        numbered = "".join(f"const unsigned long long v{i} = ({c});\n" for i, (_, c) in enumerate(asked))
+        errors = self._run(f'{prologue}#line 1 "asked"\n{numbered}', "-fsyntax-only").stderr
+        bad = {int(number) for number in re.findall(r"^asked:(\d+):.*error", errors, re.MULTILINE)}
         known = [(key, c) for line, (key, c) in enumerate(asked, 1) if line not in bad]
-        if not known:
+        values = ",\n".join(f"(unsigned long long)({c})" for _, c in known)
+        built = self._run(
+            f"{prologue}const unsigned long long retrograde_values[] = {{ {values} }};\n", "-S", "-o", "-"
+        )
+        if not known or built.returncode:
             return {}
-        prints = "".join(f'printf("{key} %llu\\n", (unsigned long long)({c}));\n' for key, c in known)
-        program = self.folder / f"ask-{re.sub(r'[^a-z0-9]', '-', header)}"
-        built = subprocess.run(
-            [self.gcc, "-w", "-O0", "-x", "c", "-", "-o", str(program)],
-            input=f"{prologue}int main(void) {{\n{prints}return 0; }}\n", text=True, capture_output=True, check=False,
-        )  # fmt: skip
-        if built.returncode:
-            return {}
-        output = subprocess.run([str(program)], text=True, capture_output=True, check=True).stdout
-        return {line.split()[0]: int(line.split()[1]) for line in output.splitlines()}
+        listing = built.stdout.partition("retrograde_values:\n")[2]
+        found: list[int] = []
+        for number, zeros in self._NUMBER.findall(listing):
+            found += [0] * (int(zeros) // 8) if zeros else [int(number, 0) & (1 << 64) - 1]
+        return dict(zip([key for key, _ in known], found[: len(known)], strict=True))
 
 
-@pytest.fixture(scope="module")
-def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
-    return Compiler(tmp_path_factory.mktemp("ask"))
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def target(request: pytest.FixtureRequest) -> tuple[Table, Compiler]:
+    """The table of an architecture and a compiler for it."""
+    arch: str = request.param
+    native = platform.machine() in (arch, TRIPLES[arch].partition("-")[0])
+    gcc = shutil.which("gcc" if native else f"{TRIPLES[arch]}-gcc")
+    if gcc is None:
+        pytest.skip(f"a C compiler for {arch} is missing: apt-get install gcc{'' if native else '-' + TRIPLES[arch]}")
+    return load(arch), Compiler(gcc)
 
 
 def all_constants(table: Table) -> dict[str, set[int]]:
@@ -281,12 +281,13 @@ def agrees(ours: set[int], value: int) -> bool:
     )
 
 
-def test_constants_are_those_of_the_headers(compiler: Compiler, native: Table) -> None:
-    ours = all_constants(native)
+def test_constants_are_those_of_the_headers(target: tuple[Table, Compiler]) -> None:
+    table, compiler = target
+    ours = all_constants(table)
     asked = [(name, name) for name in ours if re.fullmatch(r"[A-Z_]\w*", name)]
     seen: dict[str, dict[str, int]] = {}
     for header in HEADERS:
-        for name, value in compiler.run(header, asked).items():
+        for name, value in compiler.values(header, asked).items():
             seen.setdefault(name, {})[header] = value
             if agrees(ours[name], value):
                 asked.remove((name, name))
@@ -312,9 +313,10 @@ C_NAMES = {
 GROWING = {"perf_event_attr", "landlock_ruleset_attr", "mnt_id_req", "statx", "clone_args", "io_uring_params", "rseq"}
 
 
-def test_structures_are_those_of_the_headers(compiler: Compiler, native: Table) -> None:
+def test_structures_are_those_of_the_headers(target: tuple[Table, Compiler]) -> None:
+    table, compiler = target
     asked: list[tuple[str, str]] = []
-    for name, struct in native.structs.items():
+    for name, struct in table.structs.items():
         c_name = C_NAMES.get(name, f"{'union' if struct.union else 'struct'} {name}")
         if c_name is None:
             continue
@@ -322,13 +324,13 @@ def test_structures_are_those_of_the_headers(compiler: Compiler, native: Table) 
         asked += [(f"{name}.{field.name}", f"offsetof({c_name}, {field.name})") for field in struct.fields]
     seen: dict[str, set[int]] = {}
     for header in HEADERS:
-        for key, value in compiler.run(header, asked).items():
+        for key, value in compiler.values(header, asked).items():
             seen.setdefault(key, set()).add(value)
     checked = {key.partition(".")[0] for key in seen}
     wrong = []
     for key, values in seen.items():
         name, _, field = key.partition(".")
-        struct = native.structs[name]
+        struct = table.structs[name]
         mine = struct.field(field).offset if field else struct.size
         if mine not in values and not (not field and name in GROWING and mine > min(values)):
             wrong.append(f"{key or name}: {mine} here, {values} in C")
