@@ -1,0 +1,54 @@
+"""One small program for each system call under the memory oracle, and a proof that the oracle finds what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.oracle.test_programs import check
+
+SOURCE = Path(__file__).resolve().parents[1] / "programs" / "oracle" / "calls.c"
+CASES = re.findall(r"^CASE\((\w+)\)", SOURCE.read_text(), re.MULTILINE)
+LACKING = 77
+
+
+@pytest.fixture(scope="session")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled program with one case for each call."""
+    program = tmp_path_factory.mktemp("oracle") / "calls"
+    subprocess.run(["gcc", "-O1", "-w", "-pthread", "-o", str(program), str(SOURCE)], check=True)
+    return program
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_call(case: str, oracle: Path, calls: Path, tmp_path: Path) -> None:
+    listed = subprocess.run([str(calls), "--list"], capture_output=True, text=True, check=True).stdout.split()
+    if case not in listed:
+        pytest.skip(f"{case}: this architecture does not have the call")
+    summary = check(oracle, tmp_path, str(calls), case)
+    if os.waitstatus_to_exitcode(summary["exit_status"]) == LACKING:
+        pytest.skip(f"{case}: this kernel does not have or allow the call")
+    assert summary["exit_status"] == 0
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) >= 170
+    assert len(set(CASES)) == len(CASES)
+
+
+def test_oracle_finds_a_write_that_is_not_declared(oracle: Path, calls: Path, tmp_path: Path) -> None:
+    """What uname writes is no result of getppid, which the oracle is told to take it for."""
+    output = tmp_path / "oracle.json"
+    words = [str(oracle), "--output", str(output), "--take-for", "uname=getppid", "--", str(calls), "uname"]
+    done = subprocess.run(words, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1
+    violations = [json.loads(line) for line in output.read_text().splitlines()][:-1]
+    assert violations
+    assert {violation["call"] for violation in violations} == {"getppid"}
+    assert all(violation["argument"] == 0 for violation in violations)
+    assert sum(violation["length"] for violation in violations) > 20
