@@ -50,10 +50,7 @@ void Tracer::handle_stop(pid_t tid, int status) {
     const int signal = WSTOPSIG(status), event = status >> 16;
     if (event == PTRACE_EVENT_STOP) {
         bool group_stop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
-        if (group_stop)
-            ::ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
-        else if (!on_hold_(tid))
-            ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
+        ::ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, tid, nullptr, nullptr);
     } else if (event == PTRACE_EVENT_EXEC) {
         unsigned long former = 0;
         if (::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &former) == 0 && static_cast<pid_t>(former) != tid) {
@@ -67,10 +64,9 @@ void Tracer::handle_stop(pid_t tid, int status) {
         ::ptrace(PTRACE_CONT, tid, nullptr, static_cast<long>(signal));
     } else {
         // Of two SIGSTOPs for one thread the kernel keeps the first: theirs stands for ours too.
-        bool ours = sent_by_kernel(tid);
-        // A new thread's first stop comes before the SIGSTOP that it was held by, which is left over when it goes on.
+        const bool ours = sent_by_kernel(tid);
         if (!on_hold_(tid))
-            ::ptrace(PTRACE_CONT, tid, nullptr, static_cast<long>(ours ? 0 : signal));
+            ::ptrace(PTRACE_CONT, tid, nullptr, ours ? 0L : static_cast<long>(signal));
         else if (!ours)
             stop_again_.insert(tid);
     }
