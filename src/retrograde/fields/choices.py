@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 from importlib import resources
 
@@ -45,5 +44,7 @@ def event_types() -> frozenset[str]:
 def results() -> frozenset[str]:
     """Return all values of `evt.res`; the kernel's own errors (ERESTARTSYS) show where a signal interrupts a call."""
     from retrograde.printer.renderer import KERNEL_ERRORS
+    from retrograde.syscalls import ARCHITECTURES, load
 
-    return frozenset({"SUCCESS", *errno.errorcode.values(), *KERNEL_ERRORS.values()})
+    tables = [load(arch).errno.values() for arch in ARCHITECTURES]
+    return frozenset({"SUCCESS", *KERNEL_ERRORS.values()}.union(*tables))
