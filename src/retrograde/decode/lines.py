@@ -11,7 +11,8 @@ from retrograde.decode.patterns import ARCH_FIELD, AUDIT_ARCHITECTURES, AUDIT_NA
 from retrograde.syscalls import Table, load
 
 _LONGEST = 1 << 14  # of a line; what is longer is no log line, and matching it would take long
-_AUDIT_ARGUMENT = re.compile(r"\ba([0-9])=([0-9a-fA-F]+)")
+_AUDIT_ARGUMENT = re.compile(r"\ba([0-9])=([0-9a-fA-F]{1,16})\b")
+_AUDIT_REACH = 1024  # characters behind the number within which the arguments stand
 _VALUE = re.compile(r"0[xX][0-9a-fA-F]+|-?[0-9a-fA-F]+")
 
 
@@ -131,12 +132,13 @@ class Decoder:
     @staticmethod
     def _values(pattern: Pattern, found: re.Match[str]) -> dict[int, int]:
         """Return the arguments by position, as far as the line has them."""
+        if pattern.name == "audit":
+            near = found.string[found.end() : found.end() + _AUDIT_REACH]
+            pairs = ((int(place), int(value, 16)) for place, value in _AUDIT_ARGUMENT.findall(near))
+            return {place: value for place, value in pairs if place < 6}
         text = found.groupdict().get("args")
         if not text:
             return {}
-        if pattern.name == "audit":
-            pairs = ((int(place), int(value, 16)) for place, value in _AUDIT_ARGUMENT.findall(text))
-            return {place: value for place, value in pairs if place < 6}
         values = (parse_number(each, pattern.base) for each in _VALUE.findall(text)[:6])
         return {place: value for place, value in enumerate(values) if value is not None}
 

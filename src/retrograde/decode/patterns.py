@@ -48,13 +48,8 @@ PATTERNS: tuple[Pattern, ...] = (
         base=16,
     ),
     # kernel/auditsc.c, audit_seccomp(): arch=%x syscall=%d, then a0=%lx ... a3=%lx (SYSCALL) or ip=... (SECCOMP).
-    Pattern(
-        "audit",
-        re.compile(
-            r"\bsyscall=(?P<nr>-?[0-9]{1,19})\b(?P<args>(?=.*?\ba0=[0-9a-fA-F]+).*?(?:\ba[0-9]=[0-9a-fA-F]+\s*)+)?"
-        ),
-        base=16,
-    ),
+    # Its arguments are found by their names, whatever stands between.
+    Pattern("audit", re.compile(r"\bsyscall=(?P<nr>-?[0-9]{1,19})\b"), base=16),
     # Hand-written hooks: "call syscall 0x122bbec0, 2: 0x3f, 3:0x8d66090": numbered fields, of which 2 is the number.
     # What the others are, each hook's author knows alone.
     Pattern("hook", re.compile(rf"\bsyscall\b[^,;]{{0,200}}[,;]\s*2\s*:\s*(?P<nr>{_NUMBER})")),
