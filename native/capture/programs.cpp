@@ -150,7 +150,8 @@ void Programs::load(const Options &options) {
     losses_ = map_fd(object_, "losses");
     losses_before_.assign(RG_MAX_SYSCALLS + 1, 0);
 
-    const int rings = map_fd(object_, "rings");
+    std::vector<__u32> indexes;
+    std::vector<int> fds;
     for (int index = 0; index <= cpus_; index++) {
         const std::size_t size = index < cpus_                    ? ring_size(options, index)
                                  : options.grade == Grade::replay ? spill_ring_size
@@ -160,12 +161,18 @@ void Programs::load(const Options &options) {
             throw system_failure("cannot make a ring of " + std::to_string(size) +
                                      " bytes for each CPU (a smaller --buffer-size may help)",
                                  errno, exit_cannot);
-        int value = fd.get();
-        if (bpf_map_update_elem(rings, &index, &value, BPF_ANY) != 0)
-            throw system_failure("cannot give CPU " + std::to_string(index) + " its ring");
+        indexes.push_back(static_cast<__u32>(index));
+        fds.push_back(fd.get());
         rings_.push_back({fd.get(), size});
         ring_fds_.push_back(std::move(fd));
     }
+    // At once where the kernel can (5.14): each change of such a map waits for a grace period of RCU, some 10 ms.
+    const int rings = map_fd(object_, "rings");
+    auto count = static_cast<__u32>(fds.size());
+    if (bpf_map_update_batch(rings, indexes.data(), fds.data(), &count, nullptr) != 0)
+        for (std::size_t i = 0; i < fds.size(); i++)
+            if (bpf_map_update_elem(rings, &indexes[i], &fds[i], BPF_ANY) != 0)
+                throw system_failure("cannot give CPU " + std::to_string(i) + " its ring");
 
     const int variants = map_fd(object_, "variants");
     for (const VariantPlan &variant : variant_plans())

@@ -1,0 +1,38 @@
+/* usage: bulk read FILE SIZE - one read() of SIZE bytes.
+ *        bulk recvmsg - one recvmsg() into 1,024 iovecs of 61 bytes, each byte its index modulo 251. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { VECTORS = 1024, LENGTH = 61 };
+
+static int receive(void) {
+    static unsigned char from[VECTORS * LENGTH], to[VECTORS * LENGTH];
+    static struct iovec vectors[VECTORS];
+    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = VECTORS};
+    int size = 1 << 20, ends[2];
+
+    for (int i = 0; i < VECTORS * LENGTH; i++)
+        from[i] = i % 251;
+    for (int i = 0; i < VECTORS; i++)
+        vectors[i] = (struct iovec){.iov_base = to + i * LENGTH, .iov_len = LENGTH};
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends))
+        return 1;
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (send(ends[0], from, sizeof from, 0) != sizeof from)
+        return 1;
+    return recvmsg(ends[1], &message, 0) != sizeof to || memcmp(from, to, sizeof to) != 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 3 && strcmp(argv[1], "read") == 0) {
+        long size = atol(argv[3]);
+        char *buffer = malloc(size);
+        int file = open(argv[2], O_RDONLY);
+        return read(file, buffer, size) != size;
+    }
+    return receive();
+}
