@@ -34,6 +34,8 @@ struct UserManyMessage {
 };
 static_assert(sizeof(UserMessage) == 56 && sizeof(UserManyMessage) == 64);
 
+constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
 std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b) {
     std::uint64_t product;
     return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max() : product;
@@ -48,7 +50,7 @@ std::uint64_t scaled(std::uint64_t value, const rg_length &length) {
 // Walks the plan of one call.
 class Walk {
   public:
-    Walk(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref, std::uint64_t snaplen,
+    Walk(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref, Snaplen snaplen,
          const RangeVisitor &visit)
         : memory_(memory), event_(event), deref_(deref), snaplen_(snaplen), visit_(visit),
           at_enter_(event.kind == RG_ENTER) {}
@@ -60,6 +62,7 @@ class Walk {
         if (address != 0 && length != 0)
             visit_({address, length, std::min(length, keep), arg_, flags});
     }
+    std::uint64_t snaplen_of(unsigned flags) const { return flags & RG_SEG_OUT ? snaplen_.out : snaplen_.in; }
     void strings(std::uint8_t flags, std::uint64_t address);
     void iovecs(std::uint8_t flags, std::uint64_t address, std::uint64_t count, std::uint64_t limit);
     void message(std::uint8_t flags, std::uint64_t address, std::uint64_t limit);
@@ -69,7 +72,8 @@ class Walk {
 
     const ProcessMemory &memory_;
     const rg_event &event_;
-    std::uint64_t deref_, snaplen_;
+    std::uint64_t deref_;
+    Snaplen snaplen_;
     const RangeVisitor &visit_;
     bool at_enter_;
     std::uint8_t arg_ = 0;
@@ -96,10 +100,10 @@ void Walk::op(const rg_op &op, bool in_was_at_enter) {
                                                  (direction & RG_OP_OUT ? RG_SEG_OUT : 0) | moment);
     const std::uint64_t first = term(op.length[0]), length = std::min(first, term(op.length[1]));
     const std::uint64_t transferred =
-        at_enter_ ? no_snaplen : static_cast<std::uint64_t>(std::max<std::int64_t>(event_.result, 0));
+        at_enter_ ? unlimited : static_cast<std::uint64_t>(std::max<std::int64_t>(event_.result, 0));
     switch (op.kind) {
     case RG_OP_BYTES:
-        range(flags, address, length, op.flags & RG_OP_PAYLOAD ? snaplen_ : length);
+        range(flags, address, length, op.flags & RG_OP_PAYLOAD ? snaplen_of(flags) : length);
         break;
     case RG_OP_STRING: {
         auto text = memory_.string(address, max_string);
@@ -157,7 +161,7 @@ void Walk::iovecs(std::uint8_t flags, std::uint64_t address, std::uint64_t count
     range(static_cast<std::uint8_t>(RG_SEG_IN | (flags & (RG_SEG_NESTED | RG_SEG_ENTER))), address, size, size);
     std::vector<UserIovec> array(count);
     const std::size_t readable = memory_.read(address, array.data(), size) / sizeof(UserIovec);
-    std::uint64_t room = snaplen_;
+    std::uint64_t room = snaplen_of(flags);
     for (std::size_t i = 0; i < readable && limit > 0; i++) {
         const std::uint64_t length = std::min(array[i].length, limit);
         const std::uint64_t keep = std::min(length, room);
@@ -190,7 +194,7 @@ void Walk::messages(std::uint8_t flags, std::uint64_t address, std::uint64_t cou
             continue;
         }
         const bool readable = memory_.get(at, header);
-        message(flags, at, at_enter_ ? no_snaplen : header.length);
+        message(flags, at, at_enter_ ? unlimited : header.length);
         // The kernel writes it in sendmmsg as well.
         const unsigned length_flags = at_enter_ ? flags : flags | RG_SEG_OUT;
         range(static_cast<std::uint8_t>(length_flags), at + sizeof(UserMessage), sizeof header.length,
@@ -277,7 +281,7 @@ std::uint64_t read_deref(const ProcessMemory &memory, int nr, const __u64 args[6
 }
 
 void visit_call_memory(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref_at_enter,
-                       std::uint64_t snaplen, const RangeVisitor &visit) {
+                       Snaplen snaplen, const RangeVisitor &visit) {
     if (event.flags & RG_COMPAT)
         return;
     const rg_plan *plan = plan_for(event.nr, event.args);

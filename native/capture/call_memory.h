@@ -45,7 +45,11 @@ struct MemoryRange {
 };
 using RangeVisitor = std::function<void(const MemoryRange &)>;
 
-inline constexpr std::uint64_t no_snaplen = std::numeric_limits<std::uint64_t>::max();
+// Bytes of payload to copy of one argument.
+struct Snaplen {
+    std::uint64_t in = std::numeric_limits<std::uint64_t>::max();  // that the kernel read
+    std::uint64_t out = std::numeric_limits<std::uint64_t>::max(); // that it wrote
+};
 
 // What the plan's deref argument points to, to be remembered at enter (see RG_PLAN_DEREF); 0 where there is none.
 std::uint64_t read_deref(const ProcessMemory &memory, int nr, const __u64 args[6]);
@@ -53,6 +57,6 @@ std::uint64_t read_deref(const ProcessMemory &memory, int nr, const __u64 args[6
 // Visits the memory of the call `event`: at its start for the kind ENTER (what the kernel will read), else at its end.
 // The thread must be stopped there. Ranges may overlap, and may turn out to be unreadable.
 void visit_call_memory(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref_at_enter,
-                       std::uint64_t snaplen, const RangeVisitor &visit);
+                       Snaplen snaplen, const RangeVisitor &visit);
 
 } // namespace retrograde

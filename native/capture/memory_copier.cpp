@@ -106,8 +106,12 @@ void EventRows::write(bool more) {
 
 } // namespace
 
-MemoryCopier::MemoryCopier(const Options &options, EventWriter &writer)
-    : snaplen_(options.grade == Grade::observe ? options.snaplen : no_snaplen), writer_(writer) {}
+MemoryCopier::MemoryCopier(const Options &options, EventWriter &writer) : writer_(writer) {
+    // A replay makes again what the kernel read: a cut is enough of it in either grade.
+    snaplen_.in = options.snaplen;
+    if (options.grade == Grade::observe)
+        snaplen_.out = options.snaplen;
+}
 
 void MemoryCopier::add(rg_event header, std::uint64_t deref_at_enter, const SavedMemory *saved) {
     header.flags &= static_cast<__u8>(~(RG_FAULT | RG_MORE));

@@ -34,7 +34,7 @@ class MemoryCopier {
     SavedMemory save_at_enter(const rg_event &header) const;
 
   private:
-    std::uint64_t snaplen_;
+    Snaplen snaplen_;
     EventWriter &writer_;
     std::vector<unsigned char> buffer_;
 };

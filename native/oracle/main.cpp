@@ -252,7 +252,7 @@ void Oracle::check(pid_t tid, Thread &thread) {
     std::vector<Range> declared, ignored;
     if (thread.event.result >= 0 || thread.event.result < -4095)
         ignored = remapped(thread.event);
-    visit_call_memory(ProcessMemory(tid), thread.event, thread.deref, no_snaplen, [&](const MemoryRange &range) {
+    visit_call_memory(ProcessMemory(tid), thread.event, thread.deref, Snaplen{}, [&](const MemoryRange &range) {
         if (range.flags & RG_SEG_OUT)
             declared.push_back({range.address, range.address + range.length});
     });
