@@ -151,6 +151,8 @@ def test_times_are_local_times_of_day_or_dates(monkeypatch: pytest.MonkeyPatch) 
         ("pid = 4", "pid", "did you mean proc.pid?"),
         ("fd.name conatins x", "conatins", "did you mean contains?"),
         ("evt.res = enoent", "enoent", "did you mean ENOENT?"),
+        ("evt.res = EWOULDBLOCK", "EWOULDBLOCK", "did you mean EAGAIN?"),
+        ("evt.res = ENOTSUP", "ENOTSUP", "did you mean EOPNOTSUPP?"),
         ("evt.type = open AND evt.cpu = 1", "AND", "did you mean and?"),
         ("evt.latency > 10parsecs", "10parsecs", None),
         ("evt.cpu = many", "many", None),

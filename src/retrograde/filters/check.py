@@ -14,6 +14,7 @@ Rules that the grammar does not show:
 from __future__ import annotations
 
 import difflib
+import errno
 import fnmatch
 import re
 import warnings
@@ -41,6 +42,8 @@ _ALLOWED: dict[Scalar, tuple[str, ...]] = {
 _NAMES: dict[Scalar, str] = {"int": "a number", "time": "a time", "bool": "true or false", "str": "a text"}
 # Data whose bytes stand as Latin-1 characters; what the user types is UTF-8.
 _BYTES = frozenset({"evt.buffer"})
+# Of errors with two names, Python and the table do not always take the same.
+_PRINTED_ERRORS = {"ENOTSUP": "EOPNOTSUPP", "EDEADLOCK": "EDEADLK"}
 # What stands for numbers without a name: unknown(1234), 4001.
 _UNNAMED = re.compile(r"unknown\(-?\d+\)|\d+")
 
@@ -151,9 +154,13 @@ class _Binder:
         known = field.choices()
         if value.text in known or _UNNAMED.fullmatch(value.text):
             return
-        # The first match decides: an exact one but for its case, else the most similar.
+        # The first match decides: another name of the same error, one that differs in case, the most similar.
         folded = {choice.lower(): choice for choice in known}
-        near = [folded[value.text.lower()]] if value.text.lower() in folded else _similar(value.text, sorted(known))
+        same = errno.errorcode.get(getattr(errno, value.text.upper(), -1), "") if field.name == "evt.res" else ""
+        near = [
+            choice for choice in (_PRINTED_ERRORS.get(same, same), folded.get(value.text.lower())) if choice in known
+        ]
+        near = near or _similar(value.text, sorted(known))
         if near:
             hint = f"did you mean {near[0]}?"
         else:

@@ -32,6 +32,7 @@ By = Literal["syscall", "process", "file", "peer"]
 BYS: tuple[By, ...] = ("syscall", "process", "file", "peer")
 
 _COMPAT = 1 << 11  # above the numbers of calls, in the key of a group
+_COMPAT_FLAG = int(EventFlag.COMPAT)  # a plain number: enumerations are slow, an event at a time
 _ODD = 1 << 32  # numbers that no architecture has, from a damaged or hostile recording
 _AT_ONCE = 1 << 16
 
@@ -96,7 +97,7 @@ class Collector:
             return column if every else column[rows]
 
         nr = chosen(batch.nr).astype(np.int64)
-        compat = chosen(batch.flags) & int(EventFlag.COMPAT) != 0
+        compat = chosen(batch.flags) & _COMPAT_FLAG != 0
         finished = chosen(kind) == Kind.SYSCALL
         results = chosen(batch.result)
         ordinary = (nr >= 0) & (nr < _COMPAT)
@@ -173,7 +174,7 @@ class Collector:
 
     def _key_of(self, event: Event) -> int | None:
         if self.by == "syscall":
-            compat = _COMPAT if event.flags & EventFlag.COMPAT else 0
+            compat = _COMPAT if event.flags & _COMPAT_FLAG else 0
             return (event.nr if 0 <= event.nr < _COMPAT else (event.nr & 0xFFFFFFFF) | _ODD) + compat
         if self.by == "process":
             if event.process is not None and event.process.name:
