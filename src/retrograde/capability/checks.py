@@ -293,7 +293,7 @@ def _disk(machine: Machine) -> Finding:
     purpose = "room for recordings"
     folder = recordings_folder()
     place = folder
-    while not place.exists() and place != place.parent:
+    while not os.path.exists(place) and place != place.parent:
         place = place.parent
     remedy = "export RETROGRADE_DIR=/a/folder/with/room"
     if not os.access(place, os.W_OK | os.X_OK):

@@ -128,7 +128,11 @@ class LiveCapture:
                 self.capture.wait()
                 raise RetrogradeError(f"the capture left no recording in {self.capture.folder}")
             time.sleep(_POLL_SECONDS)
-        return Recording(self.capture.folder, follow=lambda: self.capture.poll() is None)
+        recording = Recording(self.capture.folder, follow=lambda: self.capture.poll() is None)
+        # The file is there a moment before its first block, which says what the clocks showed.
+        while not recording.info and self.capture.poll() is None:
+            time.sleep(_POLL_SECONDS / 10)
+        return recording
 
 
 def start_capture(options: CaptureOptions, keep: Path | None = None) -> LiveCapture:

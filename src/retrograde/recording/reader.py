@@ -182,10 +182,12 @@ class Recording:
 
     def _make_scan(self) -> Scan:
         scan, continuity = Scan(), self._continuity()
+        # What ends inside a block while the capture writes is not cut off: the rest is on its way.
+        report = self._forget if self.follow and self._grows() else self._reporter
         for source in self._sources(self._place.numbers()):
             try:
                 scan.truncated = False
-                scan_source(source, continuity, scan, self._reporter(source.name))
+                scan_source(source, continuity, scan, report(source.name))
             except FormatError as error:
                 self._report(source.name, Problem(0, error.message))
             finally:
@@ -207,6 +209,10 @@ class Recording:
 
     def _reporter(self, name: str) -> Callable[[Problem], None]:
         return lambda problem: self._report(name, problem)
+
+    @staticmethod
+    def _forget(_name: str) -> Callable[[Problem], None]:
+        return lambda problem: None
 
     def _open_source(self, number: int) -> Source | None:
         try:

@@ -63,7 +63,8 @@ def give(path: Path) -> None:
 def _make_folder(folder: Path) -> None:
     missing = []
     parent = folder
-    while not parent.exists():
+    # os.path.exists is False where Path.exists raises: in a folder that may not be searched.
+    while not os.path.exists(parent):
         missing.append(parent)
         parent = parent.parent
     try:
@@ -163,11 +164,11 @@ def resolve(name: str | Path) -> Path:
     folder = recordings_folder()
     if isinstance(name, str) and "/" not in text and text not in (".", ".."):
         for candidate in (folder / text, folder / f"{text}{PACKED_SUFFIX}"):
-            if candidate.exists():
+            if os.path.exists(candidate):
                 return candidate.resolve() if text == LATEST else candidate
         if text == LATEST:
             return _newest(folder)
-    if path.exists():
+    if os.path.exists(path):
         return path
     near = difflib.get_close_matches(text, [entry.name for entry in list_recordings()], n=1)
     hint = f"did you mean {near[0]}?" if near else "`retrograde ls` lists the recordings"
