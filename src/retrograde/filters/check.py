@@ -157,9 +157,8 @@ class _Binder:
         # The first match decides: another name of the same error, one that differs in case, the most similar.
         folded = {choice.lower(): choice for choice in known}
         same = errno.errorcode.get(getattr(errno, value.text.upper(), -1), "") if field.name == "evt.res" else ""
-        near = [
-            choice for choice in (_PRINTED_ERRORS.get(same, same), folded.get(value.text.lower())) if choice in known
-        ]
+        candidates = (_PRINTED_ERRORS.get(same, same), folded.get(value.text.lower(), ""))
+        near = [choice for choice in candidates if choice in known]
         near = near or _similar(value.text, sorted(known))
         if near:
             hint = f"did you mean {near[0]}?"
