@@ -124,6 +124,18 @@ void MemoryCopier::add(rg_event header, std::uint64_t deref_at_enter, const Save
     rows.finish();
 }
 
+void MemoryCopier::add_continued(rg_event header, const rg_event &interrupted, std::uint64_t deref_at_enter) {
+    header.flags &= static_cast<__u8>(~(RG_FAULT | RG_MORE));
+    const ProcessMemory memory(static_cast<pid_t>(header.tid));
+    rg_event whole = interrupted;
+    whole.result = header.result;
+    EventRows rows(writer_, buffer_, header);
+    if (interrupted.tid == header.tid) // else it was interrupted before we came
+        visit_call_memory(memory, whole, deref_at_enter, snaplen_,
+                          [&](const MemoryRange &range) { rows.copy(memory, range); });
+    rows.finish();
+}
+
 std::uint64_t MemoryCopier::deref_value(pid_t tid, int nr, const __u64 args[6]) const {
     return read_deref(ProcessMemory(tid), nr, args);
 }

@@ -27,6 +27,9 @@ class MemoryCopier {
     // segment with the flag FAULT.
     void add(rg_event header, std::uint64_t deref_at_enter, const SavedMemory *saved = nullptr);
 
+    // The same for a restart_syscall, whose memory is that of the call which it continues.
+    void add_continued(rg_event header, const rg_event &interrupted, std::uint64_t deref_at_enter);
+
     // What to remember at enter for `deref_at_enter`; 0 where the call's plan has no deref.
     std::uint64_t deref_value(pid_t tid, int nr, const __u64 args[6]) const;
 

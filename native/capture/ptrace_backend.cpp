@@ -33,7 +33,8 @@ constexpr long trace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTR
 constexpr std::uint64_t tick_ns = 20'000'000;    // how long a wait for stops lasts at most
 constexpr std::uint64_t orphan_ns = 200'000'000; // how long a child waits for its parent's word
 constexpr std::uint64_t detach_wait_ns = 2'000'000'000;
-constexpr std::size_t max_arguments = 8 << 20; // exec takes 6 MiB at most
+constexpr std::int64_t ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h: seen by tracers alone
+constexpr std::size_t max_arguments = 8 << 20;      // exec takes 6 MiB at most
 #if defined(__x86_64__)
 constexpr std::uint32_t native_arch = AUDIT_ARCH_X86_64;
 #else
@@ -50,8 +51,9 @@ struct Process {
 
 struct Thread {
     pid_t pid = 0;
-    rg_event call{}; // the call it is in, or was in last
-    std::uint64_t deref = 0;
+    rg_event call{};        // the call it is in, or was in last
+    rg_event interrupted{}; // the call that restart_syscall continues
+    std::uint64_t deref = 0, interrupted_deref = 0;
     SavedMemory saved;
     bool in_call = false;       // `call` has begun, is wanted and has not been written
     bool awaits_execve = false; // a started command before its first execve: not recorded yet
@@ -438,7 +440,14 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
         thread.in_call = false;
         thread.call.exit = now_ns();
         thread.call.result = info.exit.rval;
-        copier_.add(thread.call, thread.deref, &thread.saved);
+        if (thread.call.nr == SYS_restart_syscall && !(thread.call.flags & RG_COMPAT))
+            copier_.add_continued(thread.call, thread.interrupted, thread.interrupted_deref);
+        else
+            copier_.add(thread.call, thread.deref, &thread.saved);
+        if (info.exit.rval == -ERESTART_RESTARTBLOCK && thread.call.nr != SYS_restart_syscall) {
+            thread.interrupted = thread.call;
+            thread.interrupted_deref = thread.deref;
+        }
     }
     thread.saved = {};
     thread.deref = 0;

@@ -45,7 +45,7 @@ struct Range {
 
 struct Thread {
     pid_t pid = 0;
-    rg_event event{};
+    rg_event event{}, interrupted{}; // the call, and the one that restart_syscall continues
     std::uint64_t deref = 0;
     MemorySnapshot before;
     bool in_call = false;
@@ -243,6 +243,8 @@ void Oracle::on_exit(pid_t tid, Thread &thread, std::int64_t result) {
         thread.in_call = false;
         thread.event.result = result;
         check(tid, thread);
+        if (result == -516 && thread.event.nr != SYS_restart_syscall) // ERESTART_RESTARTBLOCK, include/linux/errno.h
+            thread.interrupted = thread.event;
     }
     thread.before.drop();
 }
@@ -252,7 +254,9 @@ void Oracle::check(pid_t tid, Thread &thread) {
     std::vector<Range> declared, ignored;
     if (thread.event.result >= 0 || thread.event.result < -4095)
         ignored = remapped(thread.event);
-    visit_call_memory(ProcessMemory(tid), thread.event, thread.deref, Snaplen{}, [&](const MemoryRange &range) {
+    rg_event whole = thread.event.nr == SYS_restart_syscall ? thread.interrupted : thread.event;
+    whole.result = thread.event.result;
+    visit_call_memory(ProcessMemory(tid), whole, thread.deref, Snaplen{}, [&](const MemoryRange &range) {
         if (range.flags & RG_SEG_OUT)
             declared.push_back({range.address, range.address + range.length});
     });

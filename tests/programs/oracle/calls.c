@@ -1014,6 +1014,33 @@ CASE(lsm_get_self_attr) {
 CASE(quotactl) {
     CALL(quotactl, 0x80000700, "/dev/null", 0, slot());
 }
+/* A poll that a stop interrupts is continued by restart_syscall. */
+CASE(restart_syscall) {
+    int e[2];
+    pair(e, SOCK_STREAM);
+    pid_t parent = getpid();
+    if (!fork()) {
+        usleep(50000);
+        kill(parent, SIGSTOP);
+        usleep(50000);
+        kill(parent, SIGCONT);
+        usleep(50000);
+        _exit(write(e[0], "a", 1) != 1);
+    }
+    struct pollfd *p = slot();
+    p[0] = (struct pollfd){e[1], POLLIN, 0x5a5a};
+    syscall(SYS_ppoll, p, 1, NULL, NULL, 8);
+    struct timespec *t = slot();
+    *t = (struct timespec){0, 300000000};
+    pid_t child = fork();
+    if (!child) {
+        usleep(50000);
+        kill(parent, SIGSTOP);
+        usleep(50000);
+        _exit(kill(parent, SIGCONT));
+    }
+    CALL(nanosleep, t, slot());
+}
 CASE(thread_exit) {
     pthread_t t;
     pthread_create(&t, 0, (void *(*)(void *))on_signal, 0);
