@@ -11,8 +11,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <elf.h>
 #include <fcntl.h>
+#include <limits>
 #include <linux/audit.h>
 #include <linux/sched.h>
 #include <map>
@@ -20,6 +22,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 
@@ -48,7 +51,9 @@ struct Thread {
     rg_event event{}, interrupted{}; // the call, and the one that restart_syscall continues
     std::uint64_t deref = 0;
     MemorySnapshot before;
-    bool in_call = false;
+    bool in_call = false;   // and is being checked
+    bool in_kernel = false; // between the start of a call and its end
+    bool borrows = false;   // runs in the memory of another process, until its exec
     bool awaits_execve = false;
     bool known = false; // its parent has told of it
     int early_status = 0;
@@ -62,7 +67,10 @@ class Oracle {
 
   private:
     void handle(pid_t tid, int status);
-    void on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
+    bool on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
+    bool run_alone(pid_t tid, Thread &thread);
+    std::vector<pid_t> companions(pid_t tid, const Thread &thread) const;
+    void add_calls_in_flight(pid_t tid, const Thread &thread, std::vector<Range> &ranges) const;
     void on_exit(pid_t tid, Thread &thread, std::int64_t result);
     void on_child(pid_t tid, Thread &thread);
     void on_exec(pid_t tid);
@@ -73,7 +81,8 @@ class Oracle {
     Report &report_;
     std::map<int, int> taken_for_;
     std::map<pid_t, Thread> threads_;
-    std::map<pid_t, std::string> programs_; // by process
+    std::map<pid_t, std::string> programs_;     // by process
+    std::deque<std::pair<pid_t, int>> pending_; // stops that have been taken and not been handled
     std::map<std::string, std::uint64_t> seen_;
     std::uint64_t spent_ = 0;
 };
@@ -147,7 +156,14 @@ int Oracle::run(char **command) {
     handle(child, status);
     if (::write(release[1], "g", 1) != 1)
         return 1;
-    for (pid_t tid; (tid = ::waitpid(-1, &status, __WALL)) > 0;) {
+    while (true) {
+        pid_t tid;
+        if (!pending_.empty()) {
+            std::tie(tid, status) = pending_.front();
+            pending_.pop_front();
+        } else if ((tid = ::waitpid(-1, &status, __WALL)) <= 0) {
+            break;
+        }
         if (!WIFSTOPPED(status) && tid == child)
             last = status;
         handle(tid, status);
@@ -170,10 +186,14 @@ void Oracle::handle(pid_t tid, int status) {
     if (event == 0 && signal == (SIGTRAP | 0x80)) {
         __ptrace_syscall_info info{};
         ::ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid, sizeof info, &info);
-        if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-            on_enter(tid, thread, info);
-        else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+            thread.in_kernel = true;
+            if (on_enter(tid, thread, info))
+                return;
+        } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+            thread.in_kernel = false;
             on_exit(tid, thread, info.exit.rval);
+        }
     } else if (event == 0) {
         deliver = signal;
     } else if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
@@ -196,17 +216,76 @@ bool Oracle::is_due(const std::string &call) {
 std::string Oracle::exclusion(const Thread &thread) const {
     if (thread.event.flags & RG_COMPAT)
         return "32-bit call";
-    int sharing = 0;
-    for (const auto &[tid, other] : threads_)
-        sharing += other.pid == thread.pid;
-    if (sharing > 1)
-        return "other threads run meanwhile";
+    if (thread.borrows)
+        return "runs in the memory of a process with threads";
+    const auto others = companions(static_cast<pid_t>(thread.event.tid), thread);
+    for (pid_t other : others)
+        if (threads_.at(other).in_kernel && threads_.at(other).event.nr == SYS_exit)
+            return "another thread is ending";
     if (shares_address_space(thread))
         return "the child runs in the same memory";
     return "";
 }
 
-void Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info) {
+// The other threads of its process.
+std::vector<pid_t> Oracle::companions(pid_t tid, const Thread &thread) const {
+    std::vector<pid_t> others;
+    for (const auto &[other, state] : threads_)
+        if (other != tid && state.pid == thread.pid)
+            others.push_back(other);
+    return others;
+}
+
+// Makes the call while no other thread of the process runs in user mode; those that are in a call go on, since they
+// can change only what their own calls declare, and what they report waits. Returns false where the call did not end
+// in time, maybe because it waits for one of the others: then it goes on with them, unchecked.
+bool Oracle::run_alone(pid_t tid, Thread &thread) {
+    constexpr int tries = 600;
+    constexpr useconds_t pause_us = 50;
+    auto is_pending = [&](pid_t other) {
+        return std::any_of(pending_.begin(), pending_.end(), [&](const auto &stop) { return stop.first == other; });
+    };
+    int status = 0;
+    for (pid_t other : companions(tid, thread)) {
+        if (threads_.at(other).in_kernel || is_pending(other))
+            continue;
+        ::ptrace(PTRACE_INTERRUPT, other, nullptr, nullptr);
+        if (::waitpid(other, &status, __WALL) == other)
+            pending_.emplace_back(other, status);
+    }
+    thread.before.take(tid, false);
+    spent_ += 2 * thread.before.size();
+    ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr);
+    for (int i = 0; i < tries; i++) {
+        if (::waitpid(tid, &status, __WALL | WNOHANG) == tid) {
+            pending_.emplace_front(tid, status);
+            return true;
+        }
+        ::usleep(pause_us);
+    }
+    return false;
+}
+
+// What the calls that other threads are in may write meanwhile, however they end.
+void Oracle::add_calls_in_flight(pid_t tid, const Thread &thread, std::vector<Range> &ranges) const {
+    for (pid_t other : companions(tid, thread)) {
+        const Thread &state = threads_.at(other);
+        if (!state.in_kernel)
+            continue;
+        rg_event event = state.event.nr == SYS_restart_syscall ? state.interrupted : state.event;
+        event.result = std::numeric_limits<std::int32_t>::max();
+        for (const Range &range : remapped(event))
+            ranges.push_back(range);
+        visit_call_memory(ProcessMemory(tid), event, std::numeric_limits<std::uint32_t>::max(), Snaplen{},
+                          [&](const MemoryRange &range) {
+                              if (range.flags & RG_SEG_OUT)
+                                  ranges.push_back({range.address, range.address + range.length});
+                          });
+    }
+}
+
+// Returns whether it has let the thread go on.
+bool Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info) {
     thread.in_call = false;
     thread.event = {};
     thread.event.kind = RG_SYSCALL;
@@ -219,23 +298,32 @@ void Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &in
     std::copy_n(info.entry.args, 6, thread.event.args);
     if (thread.awaits_execve) {
         if (thread.event.nr != SYS_execve)
-            return;
+            return false;
         thread.awaits_execve = false;
     }
     const std::string name = call_name(thread.event.nr);
     if (std::string reason = exclusion(thread); !reason.empty()) {
         report_.excluded(name, reason);
-        return;
+        return false;
     }
     if (!is_due(name)) {
         report_.excluded(name, "checked often enough before");
-        return;
+        return false;
     }
     thread.in_call = true;
     thread.deref = read_deref(ProcessMemory(tid), thread.event.nr, thread.event.args);
+    if (!companions(tid, thread).empty()) {
+        if (!run_alone(tid, thread)) {
+            thread.in_call = false;
+            thread.before.drop();
+            report_.excluded(name, "did not end while the other threads were stopped");
+        }
+        return true;
+    }
     // Memory that is shared with another process changes at any time.
     thread.before.take(tid, threads_.size() == 1);
     spent_ += 2 * thread.before.size();
+    return false;
 }
 
 void Oracle::on_exit(pid_t tid, Thread &thread, std::int64_t result) {
@@ -254,6 +342,7 @@ void Oracle::check(pid_t tid, Thread &thread) {
     std::vector<Range> declared, ignored;
     if (thread.event.result >= 0 || thread.event.result < -4095)
         ignored = remapped(thread.event);
+    add_calls_in_flight(tid, thread, ignored);
     rg_event whole = thread.event.nr == SYS_restart_syscall ? thread.interrupted : thread.event;
     whole.result = thread.event.result;
     visit_call_memory(ProcessMemory(tid), whole, thread.deref, Snaplen{}, [&](const MemoryRange &range) {
@@ -302,6 +391,8 @@ void Oracle::on_child(pid_t tid, Thread &thread) {
     Thread &made = threads_[child];
     made.known = true;
     made.pid = facts.found ? facts.pid : child;
+    if (made.pid != thread.pid && shares_address_space(thread))
+        made.borrows = thread.borrows || companions(tid, thread).size() > 0;
     programs_.try_emplace(made.pid, programs_[thread.pid]);
     if (made.early_status) {
         const int status = std::exchange(made.early_status, 0);
@@ -315,7 +406,9 @@ void Oracle::on_exec(pid_t tid) {
     if (former && static_cast<pid_t>(former) != tid)
         threads_.erase(static_cast<pid_t>(former));
     Thread &thread = threads_[tid];
-    thread.in_call = false; // its memory is another now
+    thread.in_call = thread.borrows = false; // its memory is another now
+    thread.pid = tid;
+    std::erase_if(pending_, [&](const auto &stop) { return stop.first == static_cast<pid_t>(former) && former; });
     thread.before.drop();
     char link[4096];
     const ssize_t length = ::readlink(("/proc/" + std::to_string(tid) + "/exe").c_str(), link, sizeof link);

@@ -24,6 +24,15 @@ file = tempfile.TemporaryFile()
 file.write(b"abc"), file.flush(), os.fstat(file.fileno()), os.getrandom(10)
 signal.signal(signal.SIGALRM, lambda *_: None), signal.setitimer(signal.ITIMER_REAL, 0.02), time.sleep(0.05)
 """
+THREADS = """
+import os, select, socket, threading, time
+def work():
+    a, b = socket.socketpair()
+    for _ in range(5):
+        a.send(b"x" * 100), b.recv(50), os.stat("/etc"), select.select([b], [], [], 0), time.sleep(0.001)
+threads = [threading.Thread(target=work) for _ in range(3)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+"""
 BASH = """
 for i in 1 2 3; do echo $i | cat; done
 x=$(date); trap 'echo trapped' USR1; kill -USR1 $$
@@ -85,6 +94,8 @@ COMMANDS: dict[str, list[str]] = {
     "bash": ["bash", "-c", BASH],
     "perl": ["perl", "-e", PERL],
     "python3": ["/usr/bin/python3", "-S", "-c", PYTHON],
+    "python3-threads": ["/usr/bin/python3", "-S", "-c", THREADS],
+    "xz-threads": ["xz", "-k", "-T2", "text"],
     "git": ["sh", "-c", GIT],
     "gcc": ["gcc", "-O1", "-o", "program", "program.c"],
     "make": ["make"],
@@ -126,7 +137,7 @@ def check(oracle: Path, folder: Path, *command: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_program(name: str, oracle: Path, tmp_path: Path) -> None:
     command = COMMANDS[name]
-    if shutil.which(command[0]) is None or shutil.which(name) is None:
+    if shutil.which(command[0]) is None or shutil.which(name.partition("-")[0]) is None:
         pytest.skip(f"{name} is not installed")
     (tmp_path / "text").write_text("".join(f"line {n % 7} of many\n" for n in range(300)))
     (tmp_path / "tree").mkdir()
@@ -134,6 +145,5 @@ def test_program(name: str, oracle: Path, tmp_path: Path) -> None:
     (tmp_path / "program.c").write_text(C)
     (tmp_path / "Makefile").write_text(MAKE)
     summary = check(oracle, tmp_path, *command)
-    assert summary["calls"]["execve"] >= 0
     assert summary["bytes_compared"] > 0
     assert summary["bytes_changed_declared"] > 0

@@ -1014,6 +1014,147 @@ CASE(lsm_get_self_attr) {
 CASE(quotactl) {
     CALL(quotactl, 0x80000700, "/dev/null", 0, slot());
 }
+
+CASE(pwrite64) {
+    CALL(pwrite64, file_with_data(), slot(), 100, 7);
+}
+CASE(writev) {
+    CALL(writev, file_with_data(), iovecs(3, 70), 3);
+}
+CASE(pwritev) {
+    CALL(pwritev, file_with_data(), iovecs(3, 70), 3, 5, 0);
+}
+CASE(pwritev2) {
+    CALL(pwritev2, file_with_data(), iovecs(3, 70), 3, 5, 0, 0);
+}
+CASE(read_fails) {
+    CALL(read, 999, slot(), 100);
+}
+CASE(read_end) {
+    int f = file_with_data();
+    lseek(f, 0, SEEK_END);
+    CALL(read, f, slot(), 100);
+}
+CASE(read_fault) {
+    CALL(read, file_with_data(), (void *)8, 100);
+}
+CASE(openat2) {
+    uint64_t *h = slot();
+    h[0] = h[1] = h[2] = 0;
+    CALL(openat2, AT_FDCWD, "/etc", h, 24);
+}
+CASE(fcntl_setlk) {
+    struct flock *l = slot();
+    *l = (struct flock){.l_type = F_WRLCK};
+    CALL(fcntl, file_with_data(), F_SETLK, l);
+}
+CASE(tee) {
+    int p[2], q[2];
+    if (pipe(p) || pipe(q))
+        exit(1);
+    write(p[1], "abc", 3);
+    CALL(tee, p[0], q[1], 3, 0);
+}
+CASE(memfd_create) {
+    CALL(memfd_create, "name", 0);
+}
+CASE(sendto) {
+    int e[2];
+    pair(e, SOCK_DGRAM);
+    CALL(sendto, e[0], slot(), 100, 0, 0, 0);
+}
+CASE(setsockopt) {
+    int *on = slot();
+    *on = 1;
+    CALL(setsockopt, socket(AF_INET, SOCK_STREAM, 0), SOL_SOCKET, SO_REUSEADDR, on, 4);
+}
+CASE(connect_fails) {
+    struct sockaddr_un *a = slot();
+    *a = (struct sockaddr_un){AF_UNIX, "/nowhere"};
+    CALL(connect, socket(AF_UNIX, SOCK_STREAM, 0), a, sizeof *a);
+}
+CASE(semop) {
+    int q = semget(IPC_PRIVATE, 1, 0600);
+    struct sembuf *b = slot();
+    *b = (struct sembuf){0, 1, 0};
+    CALL(semop, q, b, 1);
+    semctl(q, 0, IPC_RMID);
+}
+CASE(semtimedop) {
+    int q = semget(IPC_PRIVATE, 1, 0600);
+    struct sembuf *b = slot();
+    struct timespec *t = slot();
+    *b = (struct sembuf){0, -1, 0};
+    *t = (struct timespec){0, 1000};
+    CALL(semtimedop, q, b, 1, t);
+    semctl(q, 0, IPC_RMID);
+}
+CASE(msgsnd) {
+    int q = msgget(IPC_PRIVATE, 0600);
+    long *m = slot();
+    *m = 1;
+    CALL(msgsnd, q, m, 50, 0);
+    msgctl(q, IPC_RMID, 0);
+}
+CASE(shmat) {
+    int q = shmget(IPC_PRIVATE, 8192, 0600);
+    CALL(shmat, q, 0, 0);
+    shmctl(q, IPC_RMID, 0);
+}
+CASE(mq_timedsend) {
+    int q = mq_open("/oracle-calls3", O_CREAT | O_RDWR, 0600, NULL);
+    if (q < 0)
+        exit(77);
+    mq_unlink("/oracle-calls3");
+    CALL(mq_timedsend, q, slot(), 50, 1, 0);
+}
+CASE(epoll_ctl) {
+    int e[2], q = epoll_create1(0);
+    pair(e, SOCK_STREAM);
+    struct epoll_event *v = slot();
+    CALL(epoll_ctl, q, EPOLL_CTL_ADD, e[0], v);
+}
+CASE(mmap_fixed) {
+    CALL(mmap, arena + 65536, 8192, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+CASE(mremap) {
+    void *m = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(m, poison, 65536);
+    CALL(mremap, m, 65536, 1 << 20, MREMAP_MAYMOVE);
+}
+CASE(madvise_dontneed) {
+    CALL(madvise, arena + 65536, 65536, MADV_DONTNEED);
+}
+CASE(brk) {
+    sbrk(1 << 16);
+    memset(sbrk(0) - 4096, poison, 4096);
+    sbrk(-(1 << 15));
+    sbrk(1 << 15);
+}
+CASE(sched_setattr) {
+    uint32_t *a = slot();
+    memset(a, 0, 56);
+    a[0] = 1;
+    CALL(sched_setattr, 0, a, 0);
+}
+CASE(sched_setaffinity) {
+    unsigned long *m = slot();
+    *m = 1;
+    CALL(sched_setaffinity, 0, 8, m);
+}
+CASE(set_tid_address) {
+    CALL(set_tid_address, slot());
+}
+CASE(membarrier) {
+    CALL(membarrier, 0, 0, 0);
+}
+CASE(pidfd_send_signal) {
+    int p = CALL(pidfd_open, getpid(), 0);
+    CALL(pidfd_send_signal, p, 0, 0, 0);
+}
+CASE(landlock_version) {
+    CALL(landlock_create_ruleset, 0, 0, 1);
+}
 /* A poll that a stop interrupts is continued by restart_syscall. */
 CASE(restart_syscall) {
     int e[2];
