@@ -8,17 +8,17 @@
 #define RG_COMM_LENGTH 16
 
 struct rg_config {
-	__u32 in_snaplen;    /* payload bytes kept of one argument that the kernel read, */
-	__u32 out_snaplen;   /* and that it wrote */
-	__u32 inline_limit;  /* bytes of memory of one event that go through the ring; more is the tracer's */
-	__u32 spill_ring;    /* index of the ring for what cannot be held, replay grade */
-	__u32 own_pid;       /* never captured: the capture and, where it reads a pipe, who reads it */
+	__u32 in_snaplen;   /* payload bytes kept of one argument that the kernel read, */
+	__u32 out_snaplen;  /* and that it wrote */
+	__u32 inline_limit; /* bytes of memory of one event that go through the ring; more is the tracer's */
+	__u32 spill_ring;   /* index of the ring for what cannot be held, replay grade */
+	__u32 own_pid;	    /* never captured: the capture and, where it reads a pipe, who reads it */
 	__u32 reader_pid;
-	__u64 wake_mark;     /* ring fill, bytes, at which the consumer is woken */
-	__u64 hold_mark;     /* replay grade: at which a thread is held; 0: threads are never held */
-	__s32 execve_nr;     /* the call that starts the recording of a started command */
+	__u64 wake_mark; /* ring fill, bytes, at which the consumer is woken */
+	__u64 hold_mark; /* replay grade: at which a thread is held; 0: threads are never held */
+	__s32 execve_nr; /* the call that starts the recording of a started command */
 	__u8 filter_syscalls;
-	__u8 adopt_all;      /* threads that nobody told us of are captured: all, or those of the wanted maps */
+	__u8 adopt_all; /* threads that nobody told us of are captured: all, or those of the wanted maps */
 	__u8 adopt_tgids;
 	__u8 adopt_comms;
 	__u8 adopt_cgroups;

@@ -12,7 +12,7 @@
 #endif
 
 #define RG_MAX_SYSCALLS 512 /* a power of two above the highest number of either architecture */
-#define RG_MAX_OPS 6        /* one for each argument */
+#define RG_MAX_OPS	6   /* one for each argument */
 #define RG_SCRATCH_DATA (64 * 1024)
 
 enum rg_kind {
@@ -41,11 +41,11 @@ enum rg_segment_flags {
 };
 
 enum rg_segment_arg { /* values above the argument numbers 0 to 5 */
-	RG_SEG_FILENAME = 16,
-	RG_SEG_ARGV = 17,
-	RG_SEG_ENVP = 18,
-	RG_SEG_COMM = 19,
-	RG_SEG_CWD = 20,
+		      RG_SEG_FILENAME = 16,
+		      RG_SEG_ARGV = 17,
+		      RG_SEG_ENVP = 18,
+		      RG_SEG_COMM = 19,
+		      RG_SEG_CWD = 20,
 };
 
 /* One event. Segments follow it, each a header and its bytes, padded to 8. */
@@ -59,7 +59,7 @@ struct rg_event {
 	__s32 nr;
 	__u16 segment_count;
 	__u16 deferred; /* bit n: the memory of argument n is left to the tracer, which has the thread stopped */
-	__u64 enter;    /* ns, CLOCK_BOOTTIME */
+	__u64 enter;	/* ns, CLOCK_BOOTTIME */
 	__u64 exit;
 	__s64 result;
 	__u64 args[6];
@@ -94,10 +94,10 @@ enum rg_op_flags {
 };
 
 enum rg_length_kind {
-	RG_LEN_NONE = 0,  /* no such term */
-	RG_LEN_CONST = 1, /* value is multiplier */
-	RG_LEN_ARG = 2,   /* args[arg] * multiplier */
-	RG_LEN_RET = 3,   /* result * multiplier, 0 where negative */
+	RG_LEN_NONE = 0,    /* no such term */
+	RG_LEN_CONST = 1,   /* value is multiplier */
+	RG_LEN_ARG = 2,	    /* args[arg] * multiplier */
+	RG_LEN_RET = 3,	    /* result * multiplier, 0 where negative */
 	RG_LEN_DEREF32 = 4, /* *(u32 *)args[arg] * multiplier; the smaller of its values at enter and at exit */
 	RG_LEN_DEREF64 = 5,
 	RG_LEN_BITMAP = 6, /* bits in args[arg], rounded up to 64, in bytes */
@@ -121,10 +121,10 @@ struct rg_op {
 };
 
 enum rg_plan_flags {
-	RG_PLAN_ENTER = 1,     /* copy `in` memory at enter */
-	RG_PLAN_DEREF = 2,     /* some length is a DEREF: keep its value at enter */
-	RG_PLAN_VARIANTS = 4,  /* look up by command: (nr, args[selector] & selector_mask) */
-	RG_PLAN_NORETURN = 8,  /* emit an ENTER record at enter */
+	RG_PLAN_ENTER = 1,	/* copy `in` memory at enter */
+	RG_PLAN_DEREF = 2,	/* some length is a DEREF: keep its value at enter */
+	RG_PLAN_VARIANTS = 4,	/* look up by command: (nr, args[selector] & selector_mask) */
+	RG_PLAN_NORETURN = 8,	/* emit an ENTER record at enter */
 	RG_PLAN_IRREGULAR = 16, /* memory that this plan cannot say: the tracer's, where there is one */
 };
 

@@ -22,23 +22,23 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
  * without task storage (before 5.11): raw tracepoints, probed reads, and threads in a hash by tid.
  */
 #ifdef RG_LEGACY
-#define TRACEPOINT(name) SEC("raw_tp/" name)
+#define TRACEPOINT(name)    SEC("raw_tp/" name)
 #define FIELD(pointer, ...) BPF_CORE_READ(pointer, __VA_ARGS__)
-#define THIS_TASK() ((struct task_struct *)bpf_get_current_task())
+#define THIS_TASK()	    ((struct task_struct *)bpf_get_current_task())
 #else
-#define TRACEPOINT(name) SEC("tp_btf/" name)
+#define TRACEPOINT(name)      SEC("tp_btf/" name)
 #define FIELD(pointer, field) ((pointer)->field)
-#define THIS_TASK() bpf_get_current_task_btf()
+#define THIS_TASK()	      bpf_get_current_task_btf()
 #endif
 
-#define SIGCONT 18
-#define SIGSTOP 19
+#define SIGCONT		  18
+#define SIGSTOP		  19
 #define MAX_INLINE_IOVECS 8
-#define MAX_STRING 4096
-#define MAX_ARGUMENTS 32768
-#define MAX_ENVIRONMENT 16384
-#define TS_COMPAT 2          /* arch/x86/include/asm/thread_info.h */
-#define TIF_32BIT (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
+#define MAX_STRING	  4096
+#define MAX_ARGUMENTS	  32768
+#define MAX_ENVIRONMENT	  16384
+#define TS_COMPAT	  2	      /* arch/x86/include/asm/thread_info.h */
+#define TIF_32BIT	  (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
 
 const volatile struct rg_config config;
 const volatile struct rg_plan plans[RG_MAX_SYSCALLS];
@@ -114,12 +114,12 @@ struct {
 	__type(value, u64);
 } losses SEC(".maps");
 
-#define WANTED_MAP(name, key_type)                  \
-	struct {                                    \
-		__uint(type, BPF_MAP_TYPE_HASH);    \
-		__uint(max_entries, 4096);          \
-		__type(key, key_type);              \
-		__type(value, u8);                  \
+#define WANTED_MAP(name, key_type)                                                                                     \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                                       \
+		__uint(max_entries, 4096);                                                                             \
+		__type(key, key_type);                                                                                 \
+		__type(value, u8);                                                                                     \
 	} name SEC(".maps")
 
 struct comm {
@@ -249,7 +249,8 @@ static __noinline int hold(struct scratch *s, u32 reason, u64 deref)
 
 	if (!FIELD(task, ptrace))
 		return -1;
-	pending = BPF_CORE_READ(task, pending.signal.sig[0]) | BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
+	pending =
+		BPF_CORE_READ(task, pending.signal.sig[0]) | BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
 	value.had_sigcont = pending >> (SIGCONT - 1) & 1;
 	value.event = s->event;
 	if (bpf_map_update_elem(&holds, &tid, &value, BPF_ANY))
@@ -448,7 +449,8 @@ __noinline int add_message(u32 cpu, u32 arg_flags, u64 address, u64 limit)
 	if (bpf_probe_read_user(&message, sizeof(message), (void *)address))
 		return COPY_FAULT;
 	if (message.name && message.name_length) {
-		u64 length = message.name_length > 128 ? 128 : message.name_length; /* sizeof(struct sockaddr_storage) */
+		u64 length =
+			message.name_length > 128 ? 128 : message.name_length; /* sizeof(struct sockaddr_storage) */
 
 		result = add_memory(cpu, nested, message.name, length, length);
 		if (result)
@@ -558,7 +560,9 @@ static __always_inline const volatile struct rg_plan *plan_of(const struct rg_ev
 	const volatile struct rg_plan *plan = &plans[event->nr & (RG_MAX_SYSCALLS - 1)];
 
 	if (plan->flags & RG_PLAN_VARIANTS) {
-		struct rg_variant_key key = {.nr = event->nr, .command = event->args[plan->selector < 6 ? plan->selector : 0] & plan->selector_mask};
+		struct rg_variant_key key = {.nr = event->nr,
+					     .command = event->args[plan->selector < 6 ? plan->selector : 0] &
+							plan->selector_mask};
 		const struct rg_plan *variant = bpf_map_lookup_elem(&variants, &key);
 
 		if (variant)

@@ -13,6 +13,8 @@ inline std::uint64_t read_clock_ns(clockid_t clock) {
 }
 
 // CLOCK_BOOTTIME: goes on while the machine sleeps, and nobody can step it.
-inline std::uint64_t now_ns() { return read_clock_ns(CLOCK_BOOTTIME); }
+inline std::uint64_t now_ns() {
+    return read_clock_ns(CLOCK_BOOTTIME);
+}
 
 } // namespace retrograde
