@@ -997,7 +997,7 @@ CASE(bpf_map_info) {
     long m = CALL(bpf, 0, a, 72);
     uint32_t *e = slot();
     e[0] = m;
-    e[1] = 100;
+    e[1] = 80;
     *(uint64_t *)(e + 2) = (long)slot();
     CALL(bpf, 15, e, 16);
 }
@@ -1112,6 +1112,7 @@ CASE(epoll_ctl) {
     int e[2], q = epoll_create1(0);
     pair(e, SOCK_STREAM);
     struct epoll_event *v = slot();
+    v->events = EPOLLIN;
     CALL(epoll_ctl, q, EPOLL_CTL_ADD, e[0], v);
 }
 CASE(mmap_fixed) {
