@@ -394,8 +394,13 @@ rg_event PtraceBackend::event_of(pid_t tid, const Thread &thread, rg_kind kind, 
 
 void PtraceBackend::on_syscall_stop(pid_t tid, Thread &thread) {
     __ptrace_syscall_info info{};
-    if (::ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid, sizeof info, &info) <= 0)
-        return;
+    if (::ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid, sizeof info, &info) <= 0) {
+        if (errno == EIO || errno == EINVAL)
+            throw Failure("this kernel cannot tell a tracer about system calls: PTRACE_GET_SYSCALL_INFO came with "
+                          "Linux 5.3; use a newer kernel, or run as root so that eBPF can be used",
+                          exit_cannot);
+        return; // killed meanwhile
+    }
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
         on_enter(tid, thread, info);
     else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
