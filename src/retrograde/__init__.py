@@ -22,7 +22,7 @@ __all__ = ["RetrogradeError", "__version__", "open"]
 __version__ = "0.1.0"
 
 
-def open(name: str | Path = "latest", **options: Any) -> Recording:  # noqa: A001 - the API's word, as in gzip.open
+def open(name: str | Path = "latest", **options: Any) -> Recording:
     """Open a recording for reading.
 
     Args:
