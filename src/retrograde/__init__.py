@@ -1,10 +1,10 @@
 """Retrograde: a flight recorder and a time machine for Linux programs.
 
-    import retrograde
+import retrograde
 
-    with retrograde.open("latest") as rec:
-        for event in rec.events("evt.failed = true"):
-            print(event)
+with retrograde.open("latest") as rec:
+    for event in rec.events("evt.failed = true"):
+        print(event)
 """
 
 from __future__ import annotations
