@@ -9,7 +9,7 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit lint format wheel capture-arm64 test-arm64 test-kernels bench clean
+.PHONY: help demo build test test-unit lint format wheel capture-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -68,6 +68,15 @@ test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels
 
 bench: build $(STAMPS)/packages-bench ## what recording costs: docs/experiments/overhead.md
 	$(BIN)/python -m bench.overhead
+
+bench-sufficiency: build ## is the information enough: docs/experiments/sufficiency.md
+	$(BIN)/python -m bench.sufficiency
+
+bench-reading: build ## how fast recordings are read: docs/experiments/reading.md
+	$(BIN)/python -m bench.reading
+
+reference: build ## the pages of docs/reference that are made from the code
+	$(BIN)/python tools/reference.py
 
 wheel: $(STAMPS)/wheel ## dist/*.whl, which installs where there is no compiler
 

@@ -113,6 +113,15 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 
+def prepare(folder: Path) -> None:
+    """Make the files that the commands work on."""
+    (folder / "text").write_text("".join(f"line {n % 7} of many\n" for n in range(300)))
+    (folder / "tree").mkdir()
+    (folder / "tree" / "one").write_text("one")
+    (folder / "program.c").write_text(C)
+    (folder / "Makefile").write_text(MAKE)
+
+
 def check(oracle: Path, folder: Path, *command: str) -> dict[str, Any]:
     """Run the command under the oracle; assert that it ran and that nothing undeclared changed."""
     output = folder / "oracle.json"
@@ -139,11 +148,7 @@ def test_program(name: str, oracle: Path, tmp_path: Path) -> None:
     command = COMMANDS[name]
     if shutil.which(command[0]) is None or shutil.which(name.partition("-")[0]) is None:
         pytest.skip(f"{name} is not installed")
-    (tmp_path / "text").write_text("".join(f"line {n % 7} of many\n" for n in range(300)))
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "one").write_text("one")
-    (tmp_path / "program.c").write_text(C)
-    (tmp_path / "Makefile").write_text(MAKE)
+    prepare(tmp_path)
     summary = check(oracle, tmp_path, *command)
     assert summary["bytes_compared"] > 0
     assert summary["bytes_changed_declared"] > 0
