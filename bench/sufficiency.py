@@ -178,13 +178,13 @@ def report(real: Tally, small: Tally) -> str:
         "| calls after which the kernel writes at any time | unsupported: "
         + ", ".join(sorted(call.name for call in unsupported))
         + "; a recording names them when they are met |",
-        "| memory shared with processes outside the recording | not seen by any system call; the oracle compares shared "
-        "mappings only while one traced thread exists. A replay can name the mapping, not its changes |",
+        "| memory shared with processes outside the recording | not seen by any system call; the oracle compares "
+        "shared mappings only while one traced thread exists. A replay can name the mapping, not its changes |",
         "| time from the vDSO | no system call is made; the replay-grade recorder has to switch the vDSO off "
         "(AT_SYSINFO_EHDR), which it does not do yet |",
         "| rdtsc, rdrand, cpuid | instructions, not calls; trapping them belongs to replay and is not done yet |",
         "| the order of threads | events carry the order of calls; switches elsewhere belong to replay |",
-        "| what an ending thread writes (the CLEARTID word, robust futexes) | declared as irregular for exit; not compared, "
+        "| what an ending thread writes (the CLEARTID word, robust futexes) | irregular, owned by exit; not compared, "
         "since the thread is gone |",
         "",
     ]
