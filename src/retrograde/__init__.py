@@ -1,10 +1,12 @@
 """Retrograde: a flight recorder and a time machine for Linux programs.
 
-import retrograde
+    import retrograde
 
-with retrograde.open("latest") as rec:
-    for event in rec.events("evt.failed = true"):
-        print(event)
+    with retrograde.open("latest") as rec:
+        for event in rec.events("evt.failed = true"):
+            print(event)
+
+What failed on purpose is a :class:`RetrogradeError`; the rest of the package is imported when it is needed.
 """
 
 from __future__ import annotations
