@@ -1,8 +1,8 @@
 """Make one file of a recording, to send it elsewhere; with --unpack make a recording of such a file.
 
-    retrograde pack                         latest, as ./NAME.rgtr
+    retrograde pack                         # latest, as ./NAME.rgtr
     retrograde pack nginx-3 -o /tmp/case.rgtr
-    retrograde pack --unpack case.rgtr      into the folder of recordings
+    retrograde pack --unpack case.rgtr      # into the folder of recordings
 
 Every verb reads the packed file as it is; unpacking is never needed. It is an uncompressed tar archive.
 """

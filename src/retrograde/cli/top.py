@@ -1,7 +1,7 @@
 """Count system calls live: the busiest first, refreshed.
 
     retrograde top
-    retrograde top 'evt.failed = true' --by process
+    retrograde top --by process 'evt.failed = true'
     retrograde top --pid 1234 --interval 2
     retrograde top --json -- ./server
 
