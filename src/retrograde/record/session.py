@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,19 @@ from retrograde.recording import Recording
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
+
+
+def command_environment() -> dict[str, str]:
+    """Return the environment as our caller gave it, for the program that is captured to see no other.
+
+    Where no locale is set, Python adds LC_CTYPE to its own as it starts (PEP 538).
+    """
+    environment = dict(os.environ)
+    with contextlib.suppress(OSError):
+        given = Path("/proc/self/environ").read_bytes()  # as it was at our exec (proc(5))
+        if not any(entry.startswith(b"LC_CTYPE=") for entry in given.split(b"\0")):
+            environment.pop("LC_CTYPE", None)
+    return environment
 
 
 class Capture:
@@ -36,7 +50,7 @@ class Capture:
     def __init__(self, options: CaptureOptions, folder: Path) -> None:
         self.folder = folder
         program = find_capture_program()
-        self._process = subprocess.Popen([str(program), *options.arguments(str(folder))])
+        self._process = subprocess.Popen([str(program), *options.arguments(str(folder))], env=command_environment())
         self._handlers = {number: signal.signal(number, self._forward) for number in _FORWARDED}
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
