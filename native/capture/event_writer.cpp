@@ -22,7 +22,7 @@ struct [[gnu::packed]] BlockHeader {
     std::uint64_t first_seq;
     std::uint32_t count, payload_crc32;
     std::uint64_t time_min, time_max, index;
-    std::uint32_t reserved, header_crc32;
+    std::uint32_t stamp, header_crc32;
 };
 static_assert(sizeof(BlockHeader) == 64);
 
@@ -174,6 +174,7 @@ class EventWriter::Encoder {
         header.time_min = time_min;
         header.time_max = time_max;
         header.index = block_index_++;
+        header.stamp = output_.stamp();
         header.header_crc32 = crc_of(&header, offsetof(BlockHeader, header_crc32));
         raw_bytes += raw.size();
         stored_bytes += sizeof header + payload.size();

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -14,8 +15,22 @@ namespace retrograde {
 
 namespace {
 
-// Stream header: magic, version 1, zero.
-constexpr unsigned char stream_header[16] = {0x89, 'R', 'G', 'T', 'R', 0x0d, 0x0a, 0x1a, 1};
+// Stream header, as docs/reference/recording-format.md has it: magic, version, stamp.
+struct StreamHeader {
+    unsigned char magic[8] = {0x89, 'R', 'G', 'T', 'R', 0x0d, 0x0a, 0x1a};
+    std::uint32_t version = 1;
+    std::uint32_t stamp;
+};
+static_assert(sizeof(StreamHeader) == 16);
+
+// Any number but 0, which means that there is none.
+std::uint32_t random_stamp() {
+    std::uint32_t stamp = 0;
+    while (stamp == 0)
+        if (::getrandom(&stamp, sizeof stamp, 0) < 0 && errno != EINTR)
+            throw system_failure("cannot draw a random number");
+    return stamp;
+}
 
 // A flight recorder keeps this many files, so that at least (n-1)/n of what was asked for is always there.
 constexpr std::uint64_t rotated_parts = 8;
@@ -46,13 +61,13 @@ bool is_empty_folder(const std::string &path) {
 } // namespace
 
 StreamOutput::StreamOutput(const Options &options)
-    : folder_(options.output == "-" ? "" : options.output), last_bytes_(options.last_bytes), last_ns_(options.last_ns) {
+    : folder_(options.output == "-" ? "" : options.output), stamp_(random_stamp()), last_bytes_(options.last_bytes),
+      last_ns_(options.last_ns) {
     if (is_pipe()) {
         file_.reset(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
         if (!file_)
             throw system_failure("cannot use stdout for the block stream");
-        write_whole(file_.get(), stream_header, "stdout");
-        bytes_ = sizeof stream_header;
+        write_stream_header("stdout");
         return;
     }
     if (::mkdir(folder_.c_str(), 0700) != 0 && !(errno == EEXIST && is_empty_folder(folder_)))
@@ -76,9 +91,15 @@ void StreamOutput::open_file(std::uint64_t now) {
     file_.reset(::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
     if (!file_)
         throw system_failure("cannot create " + name);
-    write_whole(file_.get(), stream_header, name);
-    parts_.push_back({next_part_++, now, sizeof stream_header});
-    bytes_ += sizeof stream_header;
+    write_stream_header(name);
+    parts_.push_back({next_part_++, now, sizeof(StreamHeader)});
+}
+
+void StreamOutput::write_stream_header(const std::string &where) {
+    StreamHeader header;
+    header.stamp = stamp_;
+    write_whole(file_.get(), {reinterpret_cast<const unsigned char *>(&header), sizeof header}, where);
+    bytes_ += sizeof header;
 }
 
 void StreamOutput::write(std::span<const unsigned char> header, std::span<const unsigned char> payload) {

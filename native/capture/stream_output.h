@@ -32,15 +32,19 @@ class StreamOutput {
     bool is_pipe() const { return folder_.empty(); }
     const std::string &folder() const { return folder_; }
     std::uint64_t bytes() const { return bytes_; }
+    // A random number: the same in the headers of all files and blocks of this recording, and in no other's.
+    std::uint32_t stamp() const { return stamp_; }
 
   private:
     void open_file(std::uint64_t now);
+    void write_stream_header(const std::string &where);
     std::string file_name(std::uint64_t number) const;
 
     struct Part {
         std::uint64_t number, opened_ns, bytes;
     };
     std::string folder_;
+    std::uint32_t stamp_;
     UniqueFd file_;
     std::deque<Part> parts_;
     std::uint64_t last_bytes_, last_ns_, next_part_ = 0, bytes_ = 0;
