@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 from retrograde.cli.output import talk
-from retrograde.errors import EXIT_CANNOT, EXIT_FAILED, RetrogradeError, UsageError
+from retrograde.errors import EXIT_DONE, EXIT_FAILED, RetrogradeError, UsageError
 from retrograde.record.options import add_capture_arguments, options_from
 from retrograde.record.report import Outcome, next_commands
 from retrograde.record.session import Capture
@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
             return error.exit_code  # the capture program has said why
         raise
     outcome = finish(folder, quiet=arguments.quiet)
-    return outcome.exit_code if outcome.exit_code is not None else EXIT_CANNOT
+    # Where the capture was told to end before the program, as by --duration, it has done what it was to do.
+    return outcome.exit_code if outcome.exit_code is not None else EXIT_DONE
 
 
 def chosen_folder(output: str | None, exe: str, *, force: bool = False) -> Path:
