@@ -26,6 +26,7 @@ class Outcome:
     Attributes:
         name: of the recording.
         events, lost: how many.
+        kept: events that are on disk; a flight recorder keeps only the latest.
         seconds: how long the capture took.
         bytes: on disk.
         exit_status: wait status of the started command, None where none was started or it has not ended.
@@ -39,6 +40,7 @@ class Outcome:
     bytes: int
     exit_status: int | None
     backend: str
+    kept: int
 
     @classmethod
     def of(cls, folder: Path) -> Outcome:
@@ -46,6 +48,7 @@ class Outcome:
         with retrograde.open(folder) as recording:
             end = recording.end or {}
             info = recording.info
+            kept = recording.summary.events
         return cls(
             name=folder.name if folder.parent == store.recordings_folder() else str(folder),
             events=int(end.get("events", 0)),
@@ -54,6 +57,7 @@ class Outcome:
             bytes=sum(entry.stat().st_size for entry in folder.iterdir()),
             exit_status=end.get("exit_status"),
             backend=str(info.get("backend", "")),
+            kept=kept,
         )
 
     @property
@@ -66,9 +70,10 @@ class Outcome:
 
     def summary(self) -> str:
         """Return it in a line."""
-        each = f", {self.bytes / self.events:.1f} bytes an event" if self.events else ""
+        each = f", {self.bytes / self.kept:.1f} bytes an event" if self.kept else ""
+        latest = f"the latest {self.kept:,} of " if self.kept < self.events else ""
         return (
-            f"{self.name}: {self.events:,} events in {self.seconds:.2f} s, {self.lost:,} lost, "
+            f"{self.name}: {latest}{self.events:,} events in {self.seconds:.2f} s, {self.lost:,} lost, "
             f"{amount(self.bytes)}{each}"
         )
 
