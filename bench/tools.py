@@ -21,12 +21,14 @@ class Tool:
         wrap: makes the command line that runs a command under it; the second argument is a path for its output, which
             does not exist.
         ours: whether its output is a recording.
+        slow: whether it gets a tenth of the calls where there is such a work; its times are then taken tenfold.
     """
 
     name: str
     program: str | None
     wrap: Callable[[list[str], Path], list[str]]
     ours: bool = False
+    slow: bool = False
 
     @property
     def is_installed(self) -> bool:
@@ -55,13 +57,14 @@ def tools() -> list[Tool]:
         Tool("observe", None, _ours("--grade", "observe"), ours=True),
         Tool("replay grade", None, _ours("--grade", "replay"), ours=True),
         Tool("replay grade, 1 MiB ring", None, _ours("--grade", "replay", "--buffer-size", "1M"), ours=True),
-        Tool("ptrace", None, _ours("--grade", "observe", "--backend", "ptrace"), ours=True),
-        Tool("strace -f", "strace", lambda command, output: ["strace", "-f", "-o", str(output), *command]),
+        Tool("ptrace", None, _ours("--grade", "observe", "--backend", "ptrace"), ours=True, slow=True),
+        Tool("strace -f", "strace", lambda command, output: ["strace", "-f", "-o", str(output), *command], slow=True),
         Tool(
             "strace --seccomp-bpf",
             "strace",
             lambda command, output: ["strace", "-f", "--seccomp-bpf", "-o", str(output), *command],
+            slow=True,
         ),
-        Tool("perf trace", "perf", lambda command, output: ["perf", "trace", "-o", str(output), *command]),
-        Tool("bpftrace printf", "bpftrace", _bpftrace),
+        Tool("perf trace", "perf", lambda command, output: ["perf", "trace", "-o", str(output), *command], slow=True),
+        Tool("bpftrace printf", "bpftrace", _bpftrace, slow=True),
     ]

@@ -174,3 +174,15 @@ def test_interrupt_ends_a_capture_cleanly(backend: str, tmp_path: Path) -> None:
         assert recording.complete
         assert recording.end is not None
         assert recording.end["reason"] == "interrupted"
+
+
+def test_calls_that_cannot_be_replayed_are_named() -> None:
+    script = "import ctypes; ctypes.CDLL(None).syscall(425, 1, ctypes.create_string_buffer(200))"  # io_uring_setup
+    done = retrograde("record", sys.executable, "-c", script)
+    if done.returncode == 0 and "io_uring_setup" not in done.stderr:
+        with api.open("latest") as recording:
+            calls = [e for e in recording.events() if e.syscall is not None and e.syscall.name == "io_uring_setup"]
+        assert calls
+        assert all(call.failed for call in calls)
+        pytest.skip("this kernel does not allow io_uring")
+    assert "a replay cannot have the effects of io_uring_setup, called once: " in done.stderr

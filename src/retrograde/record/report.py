@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 import retrograde
-from retrograde.recording import store
+from retrograde.events import EventFlag, Kind
+from retrograde.recording import Recording, store
+from retrograde.syscalls import load
 
 
 def amount(number: float) -> str:
@@ -17,6 +22,36 @@ def amount(number: float) -> str:
             break
         number /= 1024
     return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A call that cannot be recorded faithfully: how often it was made without failing, and why it can't."""
+
+    name: str
+    count: int
+    reason: str
+
+    def __str__(self) -> str:
+        times = "once" if self.count == 1 else f"{self.count:,} times"
+        return f"{self.name}, called {times}: {self.reason}"
+
+
+def unsupported_calls(recording: Recording) -> tuple[Unsupported, ...]:
+    """Return the unsupported calls that a recording holds, the most frequent first. A failed one did no harm."""
+    reasons = {
+        call.number: (call.name, call.unsupported)
+        for call in load(recording.arch).calls.values()
+        if call.unsupported is not None
+    }
+    numbers = np.array(sorted(reasons), dtype=np.int32)
+    counts: Counter[int] = Counter()
+    for batch in recording.batches():
+        done = (batch.kind == Kind.SYSCALL) & (batch.flags & EventFlag.COMPAT == 0) & (batch.result >= 0)
+        counts.update(batch.nr[done & np.isin(batch.nr, numbers)].tolist())
+    return tuple(
+        Unsupported(reasons[number][0], count, str(reasons[number][1])) for number, count in counts.most_common()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +66,8 @@ class Outcome:
         bytes: on disk.
         exit_status: wait status of the started command, None where none was started or it has not ended.
         backend: `ebpf` or `ptrace`.
+        unsupported: calls that the table says cannot be recorded faithfully, with the reason, by how often they were
+            made.
     """
 
     name: str
@@ -41,6 +78,7 @@ class Outcome:
     exit_status: int | None
     backend: str
     kept: int
+    unsupported: tuple[Unsupported, ...]
 
     @classmethod
     def of(cls, folder: Path) -> Outcome:
@@ -48,6 +86,7 @@ class Outcome:
         with retrograde.open(folder) as recording:
             end = recording.end or {}
             info = recording.info
+            unsupported = unsupported_calls(recording)
             kept = recording.summary.events
         return cls(
             name=folder.name if folder.parent == store.recordings_folder() else str(folder),
@@ -58,6 +97,7 @@ class Outcome:
             exit_status=end.get("exit_status"),
             backend=str(info.get("backend", "")),
             kept=kept,
+            unsupported=unsupported,
         )
 
     @property
