@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import platform
+import shutil
 
-from retrograde.errors import UsageError
+from retrograde.errors import SyntaxUsageError, UsageError
 from retrograde.filters import Filter, parse
 from retrograde.filters.kernel import state_calls
 from retrograde.record.options import CaptureOptions, add_capture_arguments, add_target_arguments, options_from
@@ -35,6 +36,16 @@ def split_words(words: list[str]) -> tuple[str | None, list[str]]:
     return (before[0] if before else None), command
 
 
+def _filter(text: str) -> Filter:
+    """Parse the filter; `retrograde trace ls` was meant otherwise."""
+    try:
+        return parse(text)
+    except SyntaxUsageError:
+        if shutil.which(text) is None:
+            raise
+        raise UsageError(f"{text!r} is no filter", hint=f"a command stands behind `--`, as in: -- {text}") from None
+
+
 def live_options(arguments: argparse.Namespace) -> tuple[CaptureOptions, Filter | None]:
     """Return what to capture and which of its events are wanted; with nothing chosen it is the whole system.
 
@@ -42,7 +53,7 @@ def live_options(arguments: argparse.Namespace) -> tuple[CaptureOptions, Filter 
         UsageError: the words or the filter are wrong.
     """
     text, command = split_words(arguments.words)
-    wanted = parse(text) if text is not None and text.strip() else None
+    wanted = _filter(text) if text is not None and text.strip() else None
     options = options_from(arguments, command=command, grade="observe")
     if not (command or options.pids or options.comms or options.cgroups):
         options.everything = True
