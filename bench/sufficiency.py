@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from retrograde.syscalls import load
-from tests.oracle.test_calls import CASES, LACKING, SOURCE
+from tests.oracle.test_calls import CASES, LACKING, compile_calls
 from tests.oracle.test_programs import COMMANDS, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,8 +91,7 @@ def cases(oracle: Path) -> Tally:
     """Run the small program's cases, one for each call."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as build:
-        program = Path(build) / "calls"
-        subprocess.run(["gcc", "-O1", "-w", "-pthread", "-o", str(program), str(SOURCE)], check=True)
+        program = compile_calls(Path(build))
         for name in CASES:
             with tempfile.TemporaryDirectory() as folder:
                 lines = _run(oracle, Path(folder), [str(program), name])

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def oracle() -> Path:
     """The memory-oracle program; the test is skipped where it has not been built or ptrace is not allowed."""
     named = os.environ.get("RETROGRADE_MEMORY_ORACLE")
-    built = [Path(named)] if named else sorted(REPOSITORY.glob("build/*/native/oracle/memory-oracle"))
+    built = [Path(named).resolve()] if named else sorted(REPOSITORY.glob("build/*/native/oracle/memory-oracle"))
     for program in built:
         if program.exists():
             tried = subprocess.run([str(program), "true"], capture_output=True, text=True, check=False)

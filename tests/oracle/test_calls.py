@@ -12,22 +12,34 @@ import pytest
 
 from tests.oracle.test_programs import check
 
-SOURCE = Path(__file__).resolve().parents[1] / "programs" / "oracle" / "calls.c"
-CASES = re.findall(r"^CASE\((\w+)\)", SOURCE.read_text(), re.MULTILINE)
+FOLDER = Path(__file__).resolve().parents[1] / "programs" / "oracle"
+SOURCES = sorted(FOLDER.glob("calls*.c"))
+CASES = [case for source in SOURCES for case in re.findall(r"^CASE\((\w+)\)", source.read_text(), re.MULTILINE)]
 LACKING = 77
+
+
+def compile_calls(folder: Path) -> Path:
+    """Return the program with one case for each call; static, since every call of the loader would be compared too."""
+    program = folder / "calls"
+    options = ["-std=gnu11", "-O1", "-w", "-pthread", "-static"]
+    subprocess.run(["gcc", *options, "-o", str(program), *map(str, SOURCES)], check=True)
+    return program
 
 
 @pytest.fixture(scope="session")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled program with one case for each call."""
-    program = tmp_path_factory.mktemp("oracle") / "calls"
-    subprocess.run(["gcc", "-O1", "-w", "-pthread", "-o", str(program), str(SOURCE)], check=True)
-    return program
+    return compile_calls(tmp_path_factory.mktemp("oracle"))
+
+
+@pytest.fixture(scope="session")
+def listed(calls: Path) -> set[str]:
+    """The cases that this architecture has."""
+    return set(subprocess.run([str(calls), "--list"], capture_output=True, text=True, check=True).stdout.split())
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_call(case: str, oracle: Path, calls: Path, tmp_path: Path) -> None:
-    listed = subprocess.run([str(calls), "--list"], capture_output=True, text=True, check=True).stdout.split()
+def test_call(case: str, oracle: Path, calls: Path, listed: set[str], tmp_path: Path) -> None:
     if case not in listed:
         pytest.skip(f"{case}: this architecture does not have the call")
     summary = check(oracle, tmp_path, str(calls), case)
