@@ -22,6 +22,7 @@ struct rg_config {
 	__u8 adopt_tgids;
 	__u8 adopt_comms;
 	__u8 adopt_cgroups;
+	__u8 switch_tells_state; /* sched_switch has the state of the thread among its arguments */
 };
 
 /* What is known of a captured thread between the start of a call and its end. */
@@ -33,6 +34,7 @@ struct rg_thread {
 	__u8 in_call;
 	__u8 awaits_execve; /* a started command before its first execve: not recorded yet */
 	__u8 compat;
+	__u8 ended;
 };
 
 /* A held thread: it is stopped by SIGSTOP on its way out of a call, and the tracer finds here why. */

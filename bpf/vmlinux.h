@@ -97,6 +97,7 @@ struct signal_struct {
 struct task_struct {
 	struct thread_info thread_info;
 	struct mm_struct *mm;
+	unsigned int __state;
 	unsigned int ptrace;
 	int exit_code;
 	pid_t pid;

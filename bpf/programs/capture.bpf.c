@@ -39,6 +39,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define MAX_ENVIRONMENT	  16384
 #define TS_COMPAT	  2	      /* arch/x86/include/asm/thread_info.h */
 #define TIF_32BIT	  (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
+/* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
+#define TASK_STATES 0x4ff
 
 const volatile struct rg_config config;
 const volatile struct rg_plan plans[RG_MAX_SYSCALLS];
@@ -645,9 +647,12 @@ static __always_inline void copy_args(struct scratch *s, const struct rg_thread 
 	s->event.args[5] = thread->args[5];
 }
 
-static __always_inline bool is_filtered(s32 nr)
+/* The numbers of 32-bit calls are others: those are all let through, so that nothing wanted is missed. */
+static __always_inline bool is_filtered(s32 nr, bool compat)
 {
-	return config.filter_syscalls && !wanted_syscalls[nr & (RG_MAX_SYSCALLS - 1)];
+	if (!config.filter_syscalls || compat)
+		return false;
+	return nr < 0 || nr >= RG_MAX_SYSCALLS || !wanted_syscalls[nr & (RG_MAX_SYSCALLS - 1)];
 }
 
 TRACEPOINT("sys_enter")
@@ -656,6 +661,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	struct task_struct *task = THIS_TASK();
 	struct rg_thread *thread = thread_of(task);
 	const volatile struct rg_plan *plan;
+	bool compat;
 
 	if (!thread) {
 		if (!config.adopt_all && !config.adopt_tgids && !config.adopt_comms && !config.adopt_cgroups)
@@ -672,13 +678,14 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 			return 0;
 		thread->awaits_execve = 0;
 	}
-	if (is_filtered(id))
+	compat = is_compat(task);
+	if (is_filtered(id, compat))
 		return 0;
 	thread->nr = id;
-	thread->compat = is_compat(task);
+	thread->compat = compat;
 	read_args(thread, regs);
 	plan = &plans[id & (RG_MAX_SYSCALLS - 1)];
-	if (plan->flags & RG_PLAN_DEREF) {
+	if ((plan->flags & RG_PLAN_DEREF) && !compat) {
 		u64 value = 0;
 		u32 arg = plan->deref_arg;
 
@@ -720,11 +727,12 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	if (!thread->in_call) {
 		/* A call that seccomp answered has an end but no start. */
 		s32 nr = nr_at_exit(regs);
+		bool compat = is_compat(task);
 
-		if (thread->awaits_execve || nr < 0 || is_filtered(nr))
+		if (thread->awaits_execve || nr < 0 || is_filtered(nr, compat))
 			return 0;
 		thread->nr = nr;
-		thread->compat = is_compat(task);
+		thread->compat = compat;
 		thread->enter = now;
 		thread->deref = 0;
 		read_args(thread, regs);
@@ -853,6 +861,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!thread)
 		return 0;
 	__sync_fetch_and_add(&live_threads, -1);
+	thread->ended = 1;
 	if (thread->awaits_execve)
 		return 0;
 	s = scratch_of(bpf_get_smp_processor_id());
@@ -900,6 +909,46 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigact
 		s->event.args[3] = (u64)BPF_CORE_READ(info, _sifields._sigfault._addr);
 	}
 	s->event.args[4] = (u64)BPF_CORE_READ(action, sa.sa_handler);
+	emit(s, false, 0);
+	return 0;
+}
+
+/* struct task_struct before 5.14 */
+struct task_struct___before_5_14 {
+	long state;
+} __attribute__((preserve_access_index));
+
+static __always_inline u64 state_of(struct task_struct *task)
+{
+	struct task_struct___before_5_14 *old = (void *)task;
+
+	if (bpf_core_field_exists(task->__state))
+		return BPF_CORE_READ(task, __state);
+	return BPF_CORE_READ(old, state);
+}
+
+/* Loaded on demand only: it runs at every switch of the machine. This runs with the run queue locked: no holds. */
+TRACEPOINT("sched_switch")
+int on_switch(unsigned long long *context)
+{
+	u64 now = bpf_ktime_get_boot_ns();
+	struct task_struct *previous = (struct task_struct *)context[1];
+	struct task_struct *next = (struct task_struct *)context[2];
+	struct rg_thread *thread = thread_of(previous);
+	struct scratch *s;
+	u64 state;
+
+	if (!thread || thread->awaits_execve || thread->ended)
+		return 0;
+	s = scratch_of(bpf_get_smp_processor_id());
+	if (!s)
+		return 0;
+	/* Since 5.18 the state is an argument: who wakes the thread may be changing it by now. */
+	state = config.switch_tells_state ? (u32)context[3] : state_of(previous);
+	begin(s, previous, RG_SWITCH, -1);
+	no_args(s, now);
+	s->event.args[0] = FIELD(next, pid);
+	s->event.args[1] = (bool)context[0] ? 0 : state & TASK_STATES; /* preempted: it could have gone on */
 	emit(s, false, 0);
 	return 0;
 }

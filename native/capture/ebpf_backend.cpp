@@ -244,8 +244,9 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
     while (const rg_event *event = ring.front()) {
         if (event->exit > until)
             break;
-        // What a held thread does before its stop is seen (take a signal, die) comes after the event it is held for.
-        if (tracer_ && (event->kind == RG_EXIT || event->kind == RG_ENTER || event->kind == RG_SIGNAL)) {
+        // What a held thread does before its stop is seen (take a signal, leave the CPU, die) comes after the event it
+        // is held for.
+        if (tracer_ && event->kind != RG_SYSCALL && event->kind != RG_FORK && event->kind != RG_EXEC) {
             take_hold(static_cast<pid_t>(event->tid));
             if (!pending_.empty() && pending_.begin()->first <= event->exit)
                 return false;

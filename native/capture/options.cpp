@@ -24,6 +24,7 @@ what to capture (repeat an option for several)
   --cgroup FOLDER      whatever runs in a cgroup, a container for example (below /sys/fs/cgroup)
   --all                the whole system
   --syscalls LIST      only these calls: names or numbers, separated by commas
+  --switches           context switches, too (eBPF)
 
 how
   --output FOLDER|-    where the recording goes; - is the block stream on stdout
@@ -156,6 +157,7 @@ Options parse_options(int argc, char **argv) {
         o_cgroup,
         o_all,
         o_syscalls,
+        o_switches,
         o_snaplen,
         o_buffer_size,
         o_duration,
@@ -175,6 +177,7 @@ Options parse_options(int argc, char **argv) {
                                           {"cgroup", required_argument, nullptr, o_cgroup},
                                           {"all", no_argument, nullptr, o_all},
                                           {"syscalls", required_argument, nullptr, o_syscalls},
+                                          {"switches", no_argument, nullptr, o_switches},
                                           {"snaplen", required_argument, nullptr, o_snaplen},
                                           {"buffer-size", required_argument, nullptr, o_buffer_size},
                                           {"duration", required_argument, nullptr, o_duration},
@@ -215,6 +218,9 @@ Options parse_options(int argc, char **argv) {
             break;
         case o_syscalls:
             options.syscalls = syscalls_of(text);
+            break;
+        case o_switches:
+            options.switches = true;
             break;
         case o_snaplen:
             options.snaplen = size_of("snaplen", text);

@@ -39,8 +39,9 @@ struct Options {
     std::uint64_t max_size = 0;            // bytes on disk, 0: no limit
     std::uint64_t last_bytes = 0;          // flight recorder: keep only the latest
     std::uint64_t last_ns = 0;
-    std::string btf_file; // BTF of a kernel that ships none
-    bool quiet = false;   // no summary at the end
+    std::string btf_file;  // BTF of a kernel that ships none
+    bool switches = false; // context switches, too
+    bool quiet = false;    // no summary at the end
 };
 
 // Parses the command line; throws Failure(exit_usage).

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <bpf/btf.h>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -46,6 +47,26 @@ int map_fd(bpf_object *object, const char *name) {
 } // namespace
 
 Programs::Programs(const Options &options) {
+// The kernel's type for the arguments of a program's tracepoint (include/trace/bpf_probe.h).
+std::string tracepoint_type(const std::string &section) {
+    return "btf_trace_" + section.substr(section.find('/') + 1);
+}
+
+// Whether the kernel's tracepoint sched_switch has the previous thread's state as its fourth argument.
+bool switch_tells_state(const Options &options) {
+    btf *types = options.btf_file.empty() ? btf__load_vmlinux_btf() : btf__parse(options.btf_file.c_str(), nullptr);
+    if (!types)
+        return false;
+    // void (*)(void *data, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int state)
+    const int name = btf__find_by_name_kind(types, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+    const btf_type *type = name > 0 ? btf__type_by_id(types, static_cast<__u32>(name)) : nullptr;
+    for (int depth = 0; type && depth < 4 && (btf_is_typedef(type) || btf_is_ptr(type)); depth++)
+        type = btf__type_by_id(types, type->type);
+    const bool tells = type && btf_is_func_proto(type) && btf_vlen(type) >= 5;
+    btf__free(types);
+    return tells;
+}
+
     libbpf_set_print(keep_log);
     cpus_ = libbpf_num_possible_cpus();
     if (cpus_ <= 0)
@@ -102,6 +123,8 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
 }
 
 template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
+    config.switch_tells_state = options.switches && switch_tells_state(options);
+    bpf_program__set_autoload(skeleton->progs.on_switch, options.switches);
     live_threads_ = reinterpret_cast<std::int64_t *>(&skeleton->bss->live_threads);
     held_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->held_events);
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
@@ -264,3 +287,5 @@ std::map<int, std::uint64_t> Programs::take_losses() {
 }
 
 } // namespace retrograde
+        if (!bpf_program__autoload(program))
+            continue;

@@ -155,8 +155,9 @@ class PtraceBackend : public Backend {
     void resume(pid_t tid, int signal = 0, bool syscalls = true);
 
     rg_event event_of(pid_t tid, const Thread &thread, rg_kind kind, int nr) const;
-    bool wanted(int nr) const {
-        return !options_.syscalls ||
+    // The numbers of 32-bit calls are others: those are all wanted, so that none is missed.
+    bool wanted(int nr, bool native) const {
+        return !options_.syscalls || !native ||
                (nr >= 0 && nr < RG_MAX_SYSCALLS && options_.syscalls->test(static_cast<std::size_t>(nr)));
     }
     std::string exec_filename(pid_t tid, const Thread &thread) const;
@@ -422,7 +423,7 @@ void PtraceBackend::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_i
     // The memory of an exec is wanted for its EXEC record too.
     if (native)
         thread.saved = copier_.save_at_enter(thread.call);
-    if (!wanted(nr))
+    if (!wanted(nr, native))
         return;
     const rg_plan *plan = native ? plan_for(nr, thread.call.args) : nullptr;
     if (plan && (plan->flags & RG_PLAN_NORETURN)) {
@@ -699,6 +700,9 @@ void PtraceBackend::detach() {
 } // namespace
 
 std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter &writer) {
+    if (options.switches)
+        throw Failure("ptrace does not see context switches (--switches): run as root so that eBPF can be used",
+                      exit_cannot);
     std::string asked;
     auto ask = [&](bool is_asked, const char *option) {
         if (is_asked)

@@ -91,7 +91,7 @@ void Session::make_backend() {
             backend_ = make_ebpf_backend(options_, writer_);
             return;
         } catch (const Failure &failure) {
-            const bool ptrace_can = !options_.command.empty() || !options_.pids.empty();
+            const bool ptrace_can = (!options_.command.empty() || !options_.pids.empty()) && !options_.switches;
             if (failure.exit_code() != exit_cannot || options_.backend == BackendChoice::ebpf || !ptrace_can)
                 throw;
             std::fprintf(stderr, "retrograde-capture: capturing with ptrace, which is slower. %s\n", failure.what());

@@ -20,6 +20,7 @@ class CaptureOptions:
         pids, comms, cgroups, everything: running processes, by id, by name, by cgroup, all there are.
         grade: ``observe`` never disturbs and counts every loss; ``replay`` loses nothing.
         syscalls: names of the calls to capture; None for all.
+        switches: capture context switches, too.
         snaplen, buffer_size, duration, max_size, last: as text with its unit, `64M`, `10s`; None for the default.
     """
 
@@ -30,6 +31,7 @@ class CaptureOptions:
     everything: bool = False
     grade: Grade = "observe"
     syscalls: list[str] | None = None
+    switches: bool = False
     backend: str | None = None
     snaplen: str | None = None
     buffer_size: str | None = None
@@ -64,6 +66,8 @@ class CaptureOptions:
             words += ["--cgroup", cgroup]
         if self.everything:
             words.append("--all")
+        if self.switches:
+            words.append("--switches")
         if self.command:
             words += ["--", *self.command]
         return words
@@ -74,6 +78,7 @@ def add_capture_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how to capture")
     how.add_argument("--backend", choices=["auto", "ebpf", "ptrace"], help="default: eBPF where it is permitted")
     how.add_argument("--syscalls", metavar="LIST", help="only these calls: names or numbers, separated by commas")
+    how.add_argument("--switches", action="store_true", help="context switches, too (eBPF)")
     how.add_argument("--snaplen", metavar="BYTES", help="bytes kept of each buffer in observe grade (default 256)")
     how.add_argument("--buffer-size", metavar="SIZE", help="of the ring of each CPU, a power of two (default 8M)")
     how.add_argument("--btf", metavar="FILE", help="BTF of a kernel that ships none")
@@ -111,6 +116,7 @@ def options_from(arguments: argparse.Namespace, *, command: list[str], grade: Gr
         everything=getattr(arguments, "all", False),
         grade=grade,
         syscalls=arguments.syscalls.split(",") if arguments.syscalls else None,
+        switches=arguments.switches,
         backend=arguments.backend,
         snaplen=arguments.snaplen,
         buffer_size=arguments.buffer_size,
