@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,19 +35,25 @@ class Memo(dict[Any, str]):
         return text
 
 
+def _c_escapes(before_digit: bool) -> list[str]:
+    """Return each byte as it stands in a C string literal; an octal one takes three digits where a digit follows."""
+    escapes = [chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:{'03' if before_digit else ''}o}" for byte in range(256)]
+    for byte, text in _C_ESCAPES.items():
+        escapes[byte] = text
+    return escapes
+
+
+_ESCAPED, _ESCAPED_BEFORE_DIGIT = _c_escapes(False), _c_escapes(True)
+_TO_ESCAPE = re.compile(r"[^ !#-\[\]-~](?=([0-7])?)")
+
+
+def _escape(match: re.Match[str]) -> str:
+    return (_ESCAPED if match[1] is None else _ESCAPED_BEFORE_DIGIT)[ord(match[0])]
+
+
 def c_string(data: bytes) -> str:
     """Return bytes as the inside of a C string literal, as strace shows them."""
-    parts = []
-    for position, byte in enumerate(data):
-        if byte in _C_ESCAPES:
-            parts.append(_C_ESCAPES[byte])
-        elif 0x20 <= byte < 0x7F:
-            parts.append(chr(byte))
-        else:
-            # Three digits where a digit follows, which would otherwise be taken for one of the escape's.
-            follows = position + 1 < len(data) and 0x30 <= data[position + 1] <= 0x37
-            parts.append(f"\\{byte:03o}" if follows else f"\\{byte:o}")
-    return "".join(parts)
+    return _TO_ESCAPE.sub(_escape, data.decode("latin-1"))
 
 
 class Dialect:
@@ -60,6 +67,18 @@ class Dialect:
         if len(data) <= 80 and full_length <= len(data):
             return data.translate(_DOTS).decode("ascii")
         return data[:80].translate(_DOTS).decode("ascii") + CUT
+
+    def data_source(self, data: str, long: bool, cut: bool, bind: Callable[[Any], str]) -> str:
+        """Return the source of what :meth:`data` returns.
+
+        Args:
+            data: source of the bytes.
+            long: whether there are more of them than are shown.
+            cut: whether there were more of them than were kept.
+            bind: returns a name for a value.
+        """
+        shown = f"{data}[:80]" if long else data
+        return f"{shown}.translate({bind(_DOTS)}).decode()" + (f" + {CUT!r}" if long or cut else "")
 
     def text(self, data: bytes, full_length: int) -> str:
         """Return a string that ends at its NUL."""
@@ -101,6 +120,11 @@ class StraceDialect(Dialect):
         if len(data) <= 32 and full_length <= len(data):
             return f'"{c_string(data)}"'
         return f'"{c_string(data[:32])}"...'
+
+    def data_source(self, data: str, long: bool, cut: bool, bind: Callable[[Any], str]) -> str:
+        end = bind("..." if long or cut else "")
+        quote = bind('"')
+        return f"{quote} + {bind(c_string)}({data}[:32]) + {quote} + {end}"
 
     def text(self, data: bytes, full_length: int) -> str:
         end = data.find(0)

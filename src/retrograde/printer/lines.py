@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +23,11 @@ from retrograde.printer.arguments import exit_text, format_info, other_pairs, re
 from retrograde.printer.colours import PLAIN, Palette
 from retrograde.printer.merger import Merger
 from retrograde.printer.renderer import Formatter, Renderer, Segments
-from retrograde.printer.times import NS, ClockPrefixes
+from retrograde.printer.shapes import Shapes
+from retrograde.printer.times import NS, ClockPrefixes, SecondPrefixes, time_texts
 from retrograde.state import Process, Tracker
+from retrograde.state.calls import of_success
+from retrograde.state.changes import NUMBERS, Changes
 from retrograde.state.tracker import segment_tuples
 from retrograde.syscalls import Syscall
 
@@ -34,7 +39,6 @@ _COMPAT = int(EventFlag.COMPAT)
 _MORE = int(EventFlag.MORE)
 
 
-_NUMBERS = 1024  # above the highest number of any call
 _KEPT_BYTES = 16384  # of an argument's memory: no line shows more
 _RENAMING = ("clone", "clone3", "fork", "vfork", "prctl")  # calls after which a thread may be called otherwise
 _SLOW_FLAGS = _COMPAT | _MORE
@@ -55,16 +59,6 @@ class LineStyle:
     time: str | None = None
     latency: bool = False
     palette: Palette = PLAIN
-
-
-class SecondPrefixes(dict[int, str]):
-    """`SECONDS.` by seconds."""
-
-    def __missing__(self, second: int) -> str:
-        if len(self) > 4096:
-            self.clear()
-        text = self[second] = f"{second}."
-        return text
 
 
 class Formatters(dict[int, Formatter]):
@@ -97,41 +91,50 @@ class Formatters(dict[int, Formatter]):
         return dispatch
 
 
-# LINE is replaced by the look's own. `special` says what a row needs: -1 a line alone, -2 the tracker's handlers too,
-# else it is the row's index and `handle` does it all.
+# LINE is replaced by the look's own. `what` is negative where a row is a line alone; else it is the row's index, and in
+# the lowest bits what the row needs.
+_SHAPELESS, _HANDLED, _TRACKED, _BITS = 1, 2, 4, 3
 _LOOP = """
-def loop(rows, views, make_view, formatters, prefixes, segments, append, handle, tracker, handlers, late_handlers):
-    nothing = []
-    for special, num, cpu, nr, pid, tid, second, ns, r, duration, a0, a1, a2, a3, a4, a5, start, end in rows:
-        if special >= 0:
-            handle(special)
+def loop(rows, views, make_view, formatters, memory, segments_of, append, handle, tracker, handlers):
+    for what, num, time, cpu, nr, pid, tid, f, r, duration, a0, a1, a2, a3, a4, a5, start in rows:
+        if what < 0:
+            try:
+                label, P = views[tid]
+            except KeyError:
+                label, P = make_view(pid, tid)
+            append(f"LINE")
+            continue
+        if what & 2:
+            handle(what >> 3)
             continue
         try:
             label, P = views[tid]
         except KeyError:
             label, P = make_view(pid, tid)
-        if special == -1:
+        S = segments_of(what >> 3)
+        if what & 4:
+            args = (a0, a1, a2, a3, a4, a5)
+            handler, late_handler = handlers[nr]
+            if handler is not None:
+                handler(tracker, P, tid, r, args, S)
+        else:
+            late_handler = None
+        if what & 1:
+            append(f"WHOLE")
+        else:
             append(f"LINE")
-            continue
-        args = (a0, a1, a2, a3, a4, a5)
-        S = segments[start:end] if end > start else nothing
-        handler = handlers.get(nr)
-        if handler is not None:
-            handler(tracker, P, tid, r, args, S)
-        append(f"LINE")
-        handler = late_handlers.get(nr)
-        if handler is not None:
-            handler(tracker, P, tid, r, args, S)
+        if late_handler is not None:
+            late_handler(tracker, P, tid, r, args, S)
 """
-_CALL = "{formatters[nr](r, a0, a1, a2, a3, a4, a5, segments[start:end] if end > start else nothing, P)}"
+_SHAPED = "{f(r, a0, a1, a2, a3, a4, a5, memory, start, P)}"
+_WHOLE = "{formatters[nr](r, a0, a1, a2, a3, a4, a5, S, P)}"
 
 
-def _template(style: LineStyle) -> str:
+def _template(style: LineStyle, call: str) -> str:
     if style.look == "strace":
-        time = "{prefixes[second]}{ns:09d} " if style.time is not None else ""
-        return "{tid} " + time + _CALL + (" <{duration / 1e9:.9f}>" if style.latency else "")
-    line = "{num} {prefixes[second]}{ns:09d} {cpu} {label} < " + _CALL
-    return line + (" latency={duration}ns" if style.latency else "")
+        time = "{time} " if style.time is not None else ""
+        return "{tid} " + time + call + (" <{duration / 1e9:.9f}>" if style.latency else "")
+    return "{num} {time} {cpu} {label} < " + call + (" latency={duration}ns" if style.latency else "")
 
 
 class LinePrinter:
@@ -155,15 +158,20 @@ class LinePrinter:
         self._views: dict[int, tuple[str, Process]] = {}
         names = tracker.table.by_name
         self._renaming = {names[name].number for name in _RENAMING if name in names}
-        self._special = np.ones(_NUMBERS, np.bool_)
-        self._tracked_calls = np.zeros(_NUMBERS, np.bool_)
-        for nr in tracker.table.calls:
-            if 0 <= nr < _NUMBERS:
-                has_handler = nr in tracker.handlers or nr in tracker.late_handlers
-                self._special[nr] = has_handler
-                self._tracked_calls[nr] = has_handler and nr not in self._renaming
+        self._known = np.zeros(NUMBERS, np.bool_)
+        self._known[[nr for nr in tracker.table.calls if 0 <= nr < NUMBERS - 1]] = True
+        self._renames = np.zeros(NUMBERS, np.bool_)
+        self._renames[list(self._renaming)] = True
+        self._changes = Changes(tracker.table)
+        # Only calls that change something come to them.
+        self._handlers = {
+            nr: (of_success(tracker.handlers.get(nr)), of_success(tracker.late_handlers.get(nr)))
+            for nr in {*tracker.handlers, *tracker.late_handlers}
+        }
+        self._shapes = Shapes(self._render, "strace" if self.style.look == "strace" else "line", _KEPT_BYTES)
         namespace: dict[str, Any] = {}
-        exec(_LOOP.replace("LINE", _template(self.style)), namespace)
+        source = _LOOP.replace("LINE", _template(self.style, _SHAPED)).replace("WHOLE", _template(self.style, _WHOLE))
+        exec(source, namespace)
         self._loop = namespace["loop"]
 
     # ---- batches ----
@@ -200,24 +208,27 @@ class LinePrinter:
             context.start_ns = int(exits[0])
         lines: list[str] = []
         nr = batch.nr
-        plain = (batch.kind == Kind.SYSCALL) & ((batch.flags & _SLOW_FLAGS) == 0)
-        numbers = np.where((nr >= 0) & (nr < _NUMBERS), nr, _NUMBERS - 1)
-        tracked = plain & self._tracked_calls[numbers]
-        plain &= ~self._special[numbers]
-        special = np.where(plain, -1, np.arange(batch.count))
-        special[tracked] = -2
-        seconds, ns = self._times(exits, batch.duration)
-        columns = _Columns(batch, self._segments(batch))
+        numbers = np.where((nr >= 0) & (nr < NUMBERS), nr, NUMBERS - 1)
+        plain = (batch.kind == Kind.SYSCALL) & ((batch.flags & _SLOW_FLAGS) == 0) & self._known[numbers]
+        tracked = self._changes.calls(batch)
+        plain &= ~(tracked & self._renames[numbers])
+        formatters = self._shapes.formatters(batch, plain)
+        shapeless = np.array([formatter is None for formatter in formatters])
+        what = np.arange(batch.count) << _BITS | np.where(shapeless, _SHAPELESS, 0) | np.where(tracked, _TRACKED, 0)
+        what[~plain] |= _HANDLED
+        what[plain & ~tracked & ~shapeless] = -1
+        times = self._times(exits, batch.duration)
+        columns = _Columns(batch)
 
         def handle(index: int) -> None:
-            line = self._special_line(columns, index, seconds[index], ns[index])
+            line = self._special_line(columns, index, times[index])
             if line is not None:
                 lines.append(line)
 
         rows = zip(
-            special.tolist(), range(batch.first_seq, batch.first_seq + batch.count), columns.cpu, columns.nr,
-            columns.pid, columns.tid, seconds, ns, columns.result, columns.duration, *columns.args,
-            columns.starts, columns.starts[1:],
+            what.tolist(), range(batch.first_seq, batch.first_seq + batch.count), times, columns.cpu, columns.nr,
+            columns.pid, columns.tid, formatters, columns.result,
+            columns.duration if self.style.latency else repeat(0), *columns.args, columns.starts,
             strict=False,
         )  # fmt: skip
         self._loop(
@@ -225,20 +236,21 @@ class LinePrinter:
             self._views,
             self._view,
             self._formatters,
-            self._prefixes,
+            columns.data,
             columns.segments,
             lines.append,
             handle,
             self.tracker,
-            self.tracker.handlers,
-            self.tracker.late_handlers,
+            self._handlers,
         )
         context.previous_ns = context.current_ns
         context.current_ns = int(exits[-1])
         return lines
 
-    def _times(self, exits: NDArray[np.uint64], durations: NDArray[np.uint64]) -> tuple[list[int], list[int]]:
-        """Return what the time column shows, as seconds and ns."""
+    def _times(self, exits: NDArray[np.uint64], durations: NDArray[np.uint64]) -> list[str]:
+        """Return what the time column shows."""
+        if self.style.look == "strace" and self.style.time is None:
+            return [""] * len(exits)
         if self._time == "d":
             shown = durations.astype(np.int64)
         elif self._time == "D":
@@ -252,23 +264,7 @@ class LinePrinter:
             if self._time == "r":
                 shown = np.maximum(shown, 0)
         self._previous = int(exits[-1])
-        return (shown // NS).tolist(), (shown % NS).tolist()
-
-    @staticmethod
-    def _segments(batch: Batch) -> Segments:
-        if not batch.segment_total:
-            return []
-        heap, offsets = batch.heap, batch.segment_offset
-        starts, lengths = offsets[:-1], batch.segment_length.astype(np.int64)
-        # Arguments and environment of an exec (16 and more) are kept whole.
-        ends = starts + np.where(batch.segment_arg < 6, np.minimum(lengths, _KEPT_BYTES), lengths)
-        data = [heap[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        return list(
-            zip(
-                batch.segment_arg.tolist(), batch.segment_flags.tolist(), batch.segment_address.tolist(),
-                batch.segment_full_length.tolist(), data, strict=True,
-            )
-        )  # fmt: skip
+        return time_texts(shown, self._prefixes)
 
     def _view(self, pid: int, tid: int) -> tuple[str, Process]:
         process = self.tracker.process_of(pid, tid)
@@ -277,7 +273,7 @@ class LinePrinter:
         view = self._views[tid] = (process.labels[tid], process)
         return view
 
-    def _special_line(self, columns: _Columns, index: int, second: int, ns: int) -> str | None:
+    def _special_line(self, columns: _Columns, index: int, time: str) -> str | None:
         """Return the line of a row that changes the state, or is no call of the table."""
         tracker = self.tracker
         kind, flags, nr = columns.kind[index], columns.flags[index], columns.nr[index]
@@ -285,7 +281,7 @@ class LinePrinter:
         if kind == Kind.DATA:
             return None
         args = tuple([column[index] for column in columns.args])
-        segments = columns.segments[columns.starts[index] : columns.starts[index + 1]]
+        segments = columns.segments(index)
         process = tracker.process_of(pid, tid)
         if kind == Kind.SYSCALL:
             tracker.apply_call(flags, process, tid, nr, result, args, segments)
@@ -301,7 +297,6 @@ class LinePrinter:
             text = found if found is not None else ""
         line = None
         if text:
-            time = f"{self._prefixes[second]}{ns:09d}"
             number, cpu = columns.first_seq + index, columns.cpu[index]
             line = self._compose(kind, number, time, cpu, tid, label, text, columns.duration[index])
         tracker.settle()
@@ -432,26 +427,66 @@ class LinePrinter:
 class _Columns:
     """A batch's columns as lists, for random access."""
 
-    def __init__(self, batch: Batch, segments: Segments) -> None:
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
         self.first_seq = batch.first_seq
-        self.kind = batch.kind.tolist()
-        self.flags = batch.flags.tolist()
         self.cpu = batch.cpu.tolist()
         self.nr = batch.nr.tolist()
         self.pid = batch.pid.tolist()
         self.tid = batch.tid.tolist()
-        self.exit = batch.exit.tolist()
         self.result = batch.result.tolist()
-        self.duration = batch.duration.tolist()
         self.args: list[list[int]] = [column.tolist() for column in batch.args]
         self.starts: list[int] = batch.segment_start.tolist()
-        self.segments = segments
+        self.data: list[bytes] = self._pieces(batch) if batch.segment_total else []
+
+    @staticmethod
+    def _pieces(batch: Batch) -> list[bytes]:
+        heap, offsets = batch.heap, batch.segment_offset
+        lengths = batch.segment_length.astype(np.int64)
+        # Arguments and environment of an exec (16 and more) are kept whole.
+        ends = offsets[:-1] + np.where(batch.segment_arg < 6, np.minimum(lengths, _KEPT_BYTES), lengths)
+        return [heap[start:end] for start, end in zip(offsets.tolist(), ends.tolist(), strict=False)]
+
+    @cached_property
+    def kind(self) -> list[int]:
+        values: list[int] = self._batch.kind.tolist()
+        return values
+
+    @cached_property
+    def flags(self) -> list[int]:
+        values: list[int] = self._batch.flags.tolist()
+        return values
+
+    @cached_property
+    def exit(self) -> list[int]:
+        values: list[int] = self._batch.exit.tolist()
+        return values
+
+    @cached_property
+    def duration(self) -> list[int]:
+        values: list[int] = self._batch.duration.tolist()
+        return values
+
+    @cached_property
+    def _memory(self) -> tuple[list[int], list[int], list[int], list[int], list[bytes]]:
+        batch = self._batch
+        arg, flags, address = batch.segment_arg, batch.segment_flags, batch.segment_address
+        return arg.tolist(), flags.tolist(), address.tolist(), batch.segment_full_length.tolist(), self.data
+
+    def segments(self, index: int) -> Segments:
+        """Return the memory of a row."""
+        start, end = self.starts[index], self.starts[index + 1]
+        if start == end:
+            return []
+        arg, flags, address, full, data = self._memory
+        return [(arg[at], flags[at], address[at], full[at], data[at]) for at in range(start, end)]
 
 
 def write_lines(lines: Iterable[str]) -> bytes:
     """Return lines as the bytes of a stream."""
-    text = "\n".join(lines)
-    return (text + "\n").encode("utf-8", "backslashreplace") if text else b""
+    # One by one: a single character beyond ASCII would widen all of a joined text.
+    data = b"\n".join([line.encode("utf-8", "backslashreplace") for line in lines])
+    return data + b"\n" if data else b""
 
 
 def default_line(event: Event) -> str:

@@ -19,11 +19,12 @@ from typing import Any
 from retrograde.events import SegmentFlag
 from retrograde.printer.dialect import CUT, SHOWN_ELEMENTS, Dialect, Memo
 from retrograde.printer.messages import MSGHDR_SIZE, at_address, iovec_pieces, parse_message
+from retrograde.printer.structs import BytesFormatter, struct_formatter
 from retrograde.state.calls import SegmentTuple
 from retrograde.state.context import Context
 from retrograde.state.process import Process
 from retrograde.state.text import printable
-from retrograde.syscalls import ConstantSet, Param, Struct, StructField, Syscall, Table, Type
+from retrograde.syscalls import ConstantSet, Param, Syscall, Table, Type
 
 # Plain numbers: an enumeration's operators are slow.
 _FAULT = int(SegmentFlag.FAULT)
@@ -36,7 +37,6 @@ Segments = list[SegmentTuple]
 Formatter = Callable[..., str]
 PairsFormatter = Callable[..., list[tuple[str, str]]]
 ValueFormatter = Callable[[int, Process], str]
-BytesFormatter = Callable[[bytes, Process], str]
 
 _NOBODY = Process(0, 0, Context())
 
@@ -47,7 +47,6 @@ KERNEL_ERRORS = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND
                  516: "ERESTART_RESTARTBLOCK", 517: "EPROBE_DEFER", 524: "ENOTSUPP"}  # fmt: skip
 _FILE_TYPES = {0o140000: "S_IFSOCK", 0o120000: "S_IFLNK", 0o100000: "S_IFREG", 0o060000: "S_IFBLK",
                0o040000: "S_IFDIR", 0o020000: "S_IFCHR", 0o010000: "S_IFIFO"}  # fmt: skip
-_BRIEF_STRUCTS = {"stat": ("st_mode", "st_size"), "statx": ("stx_mask", "stx_mode", "stx_size")}
 _NESTED_OR_FAULT = _NESTED | _FAULT
 
 
@@ -101,7 +100,7 @@ class Renderer:
         self.table = table
         self.dialect = dialect
         self.errors = Memo(self._error)
-        self._namespace: dict[str, Any] = {"E": self.errors}
+        self._namespace: dict[str, Any] = {"E": self.errors, "strace_errors": Memo(self.strace_error)}
         self._values: dict[tuple[str, str, int], str] = {}
         self._structs: dict[str, BytesFormatter] = {}
         self._made: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -158,18 +157,26 @@ class Renderer:
         key = (form, syscall.full_name)
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = self._compile(self._source(form, syscall))
+            made = self._made[key] = self.compile(self._source(form, syscall))
         return made
 
-    def _source(self, form: str, syscall: Syscall) -> str:  # noqa: PLR0911 - one return a form
+    def _source(self, form: str, syscall: Syscall) -> str:
         is_exec = syscall.name in ("execve", "execveat") and not form.startswith("entry")
+        clones = syscall.name == "clone3" and not form.endswith("entry")
         values = [
-            (
-                param.name,
-                self._argument(param, position, is_exec, syscall.name == "clone3" and not form.endswith("entry")),
-            )
+            (param.name, self._argument(param, position, is_exec, clones))
             for position, param in enumerate(syscall.params)
         ]
+        return self.assemble(form, syscall, values)
+
+    def assemble(self, form: str, syscall: Syscall, values: list[tuple[str, str]]) -> str:  # noqa: PLR0911
+        """Return the source of a form: an expression.
+
+        Args:
+            form: `line`, `info`, `strace`, ….
+            syscall: the line of the table.
+            values: names and sources of the arguments.
+        """
         result = (self.result_name(syscall), self._result(syscall))
         named = [result, *values] if form in ("info", "pairs") else values
         if form in ("info", "entry"):
@@ -188,11 +195,20 @@ class Renderer:
         wanted = form.removeprefix("argument ")
         return f'f"{{{dict(values)[wanted]}}}"'
 
-    def _compile(self, expression: str) -> Callable[..., Any]:
-        made: Callable[..., Any] = eval(f"lambda {PARAMETERS}: {expression}", self._namespace)
+    def compile(self, expression: str, parameters: str = PARAMETERS) -> Callable[..., Any]:
+        """Return a function of the parameters."""
+        made: Callable[..., Any] = eval(f"lambda {parameters}: {expression}", self._namespace)
         return made
 
-    def _bind(self, value: Any) -> str:
+    def define(self, parameters: str, *lines: str) -> Callable[..., Any]:
+        """Return a function of the parameters whose body has several lines, indented."""
+        found: dict[str, Any] = {}
+        exec("\n".join([f"def made({parameters}):", *lines]), self._namespace, found)
+        made: Callable[..., Any] = found["made"]
+        return made
+
+    def bind(self, value: Any) -> str:
+        """Return a name under which formatters see a value."""
         name = f"_{len(self._namespace)}"
         self._namespace[name] = value
         return name
@@ -201,12 +217,11 @@ class Renderer:
         returns = syscall.returns
         if returns.kind in ("int", "long", "ssize", "size", "offset", "i32", "i64", "u64", "ulong", "void", "errno"):
             return "r if r >= 0 or r < -4095 else E[r]"
-        value = self._value(returns, "r")
+        value = self.value(returns, "r")
         return f"{value} if r >= 0 or r < -4095 else E[r]"
 
     def _strace_result(self, syscall: Syscall) -> str:
-        texts = self._bind(Memo(self.strace_error))
-        return self._result(syscall).replace("E[r]", f"{texts}[r]")
+        return self._result(syscall).replace("E[r]", "strace_errors[r]")
 
     def strace_error(self, result: int) -> str:
         """Return a failed call's result as strace shows it: `-1 ENOENT (No such file or directory)`."""
@@ -223,19 +238,19 @@ class Renderer:
     def _argument(self, param: Param, position: int, is_exec: bool, clones: bool) -> str:
         variable = f"a{position}"
         if param.direction is None:
-            return self._value(param.type, variable)
-        source = f"{self._bind(self._memory(param, position))}({variable}, S, P)"
+            return self.value(param.type, variable)
+        source = f"{self.bind(self._memory(param, position))}({variable}, S, P)"
         if clones:
             # The child's copy was read late, from a stack that it may share with its parent.
             return f"({source} if r else hex({variable}))"
         if is_exec:
             # A successful exec has replaced the memory it was called with; its EXEC event has told what it was.
-            return f"({source} if S or r else {self._bind(self._executed(param, position))}({variable}, P))"
+            return f"({source} if S or r else {self.bind(self._executed(param, position))}({variable}, P))"
         return source
 
     # ---- numbers ----
 
-    def _value(self, type_: Type, variable: str) -> str:
+    def value(self, type_: Type, variable: str) -> str:
         """Return the source that shows a number: a register's, which may be wider than the type, or a field's."""
         key = (type_.kind, type_.name, type_.width)
         template = self._values.get(key)
@@ -248,18 +263,18 @@ class Renderer:
         if kind == "fd":
             return f"P.descriptors.{self.dialect.labels}[$]"
         if kind == "dirfd":
-            current = self._bind(Memo(self._dirfd))
+            current = self.bind(Memo(self._dirfd))
             return f"(P.descriptors.{self.dialect.labels}[$] if $ < 2147483648 else {current}[$])"
         if type_.name in ("sigset", "sigmask", "sigbits") and type_.width == 8:
-            return self._bind(Memo(self._signal_mask)) + "[$]"
+            return self.bind(Memo(self._signal_mask)) + "[$]"
         if kind in ("flags", "enum", "mixed"):
-            return self._bind(Memo(self._set_text(self.table.constants[type_.name], width))) + "[$]"
+            return self.bind(Memo(self._set_text(self.table.constants[type_.name], width))) + "[$]"
         if kind == "addr":
             return "(hex($) if $ else 'NULL')"
         if kind in ("pid", "tid"):
-            return f"{self._bind(self._pid)}($, P)"
+            return f"{self.bind(self._pid)}($, P)"
         if kind in ("uid", "gid"):
-            return f"{self._bind(self._user if kind == 'uid' else self._group)}($, P)"
+            return f"{self.bind(self._user if kind == 'uid' else self._group)}($, P)"
         by_value: dict[str, Callable[[int], str]] = {
             "mode": lambda value: mode_text(value & 0xFFFFFFFF),
             "dev": device_text,
@@ -270,7 +285,7 @@ class Renderer:
             "key": lambda value: f"0x{value & 0xFFFFFFFF:x}",
         }
         if kind in by_value:
-            return self._bind(Memo(by_value[kind])) + "[$]"
+            return self.bind(Memo(by_value[kind])) + "[$]"
         if width == 8:
             return "($ if $ < 0x8000000000000000 else $ - 0x10000000000000000)" if type_.signed else "$"
         mask, sign = (1 << 8 * width) - 1, 1 << (8 * width - 1)
@@ -482,7 +497,7 @@ class Renderer:
         if kind == "struct":
             return self.struct_formatter(type_.name)
         if kind == "array" and type_.element is not None:
-            return self._array(type_.element)
+            return self.array_formatter(type_.element)
         if kind == "sockaddr":
             return lambda data, process: self.dialect.socket_address(data)
         if kind == "fdset":
@@ -503,11 +518,12 @@ class Renderer:
 
     def value_formatter(self, type_: Type) -> ValueFormatter:
         """Return what shows a number of a type."""
-        source = self._value(type_, "v")
+        source = self.value(type_, "v")
         made: ValueFormatter = eval(f'lambda v, P: f"{{{source}}}"', self._namespace)
         return made
 
-    def _array(self, element: Type) -> BytesFormatter:
+    def array_formatter(self, element: Type) -> BytesFormatter:
+        """Return what shows an array of elements of a type."""
         size = self.table.element_size(element)
         if element.name == "sigset" or (element.kind == "struct" and element.name == "sigset"):
             return self.bytes_formatter(element)
@@ -544,47 +560,9 @@ class Renderer:
         """Return what shows a structure; of one that was cut, the fields that are whole."""
         made = self._structs.get(name)
         if made is None:
-            made = self.signal_set if name == "sigset" else self._make_struct(self.table.structs[name])
+            made = self.signal_set if name == "sigset" else struct_formatter(self, self.table.structs[name])
             self._structs[name] = made
         return made
-
-    def _make_struct(self, struct: Struct) -> BytesFormatter:
-        brief = _BRIEF_STRUCTS.get(struct.name)
-        chosen = [field for field in struct.fields if brief is None or field.name in brief]
-        if struct.union:
-            chosen = chosen[:1]
-        fields = [
-            (field.name, field.offset, field.offset + field.size, self._field(field))
-            for field in chosen
-            if field.type.kind != "pad" and not field.name.startswith(("pad", "_", "reserved"))
-        ]
-        tail = ", ..." if brief is not None or struct.union else ""
-
-        def show(data: bytes, process: Process) -> str:
-            length = len(data)
-            parts = [
-                f"{name}={formatter(data[start:end], process)}"
-                for name, start, end, formatter in fields
-                if end <= length
-            ]
-            cut = f", {CUT}" if length < struct.size and len(parts) < len(fields) else tail
-            return "{" + ", ".join(parts) + cut + "}"
-
-        return show
-
-    def _field(self, field: StructField) -> BytesFormatter:
-        if field.count is None:
-            return self.bytes_formatter(field.type)
-        if field.type.kind in ("i8", "u8"):
-            return self._characters
-        return self._array(field.type)
-
-    def _characters(self, data: bytes, process: Process) -> str:
-        """Return an array of bytes: as text where it is one, else in hex."""
-        text = data.rstrip(b"\0")
-        if all(0x20 <= byte < 0x7F for byte in text):
-            return self.dialect.text(text, len(text))
-        return self.dialect.text(data, len(data)) if 0 in data and data.find(0) > 2 else "0x" + data[:32].hex()
 
 
 def absent(address: int, segments: Segments, argument: int) -> str:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NS = 1_000_000_000
 
@@ -24,6 +30,41 @@ class ClockPrefixes(dict[int, str]):
             self.clear()
         text = self[second] = clock_prefix(second)
         return text
+
+
+class SecondPrefixes(dict[int, str]):
+    """`SECONDS.` by seconds."""
+
+    def __missing__(self, second: int) -> str:
+        if len(self) > 4096:
+            self.clear()
+        text = self[second] = f"{second}."
+        return text
+
+
+def time_texts(times: NDArray[np.int64], prefixes: Mapping[int, str]) -> list[str]:
+    """Return times as texts to the ns.
+
+    Args:
+        times: ns.
+        prefixes: what stands before the ns, by seconds.
+    """
+    import numpy as np
+
+    # Digits as code points: formatting each number would cost more than the rest of a line's beginning.
+    seconds = times // NS
+    rest = times - seconds * NS
+    digits = np.empty((len(times), 9), np.uint32)
+    for place in range(8, -1, -1):
+        rest, digits[:, place] = rest // 10, rest % 10
+    digits += ord("0")
+    endings: list[str] = digits.view("U9")[:, 0].tolist()
+    unique, inverse = np.unique(seconds, return_inverse=True)
+    texts = [prefixes[second] for second in unique.tolist()]
+    if len(texts) == 1:
+        prefix = texts[0]
+        return [prefix + ending for ending in endings]
+    return [texts[place] + ending for place, ending in zip(inverse.tolist(), endings, strict=True)]
 
 
 def clock_prefix(second: int) -> str:

@@ -42,9 +42,24 @@ F_DUPFD, F_SETFD, F_DUPFD_CLOEXEC, FD_CLOEXEC = 0, 2, 1030, 1
 HANDLERS: dict[str, Handler] = {}
 LATE_HANDLERS: dict[str, Handler] = {}
 COMPAT_HANDLERS: dict[str, Handler] = {}
+# Calls whose handlers want to see failures; calls of which only some commands change anything: argument and commands.
+SEEING_FAILURES: set[str] = set()
+COMMANDS: dict[str, tuple[int, tuple[int, ...]]] = {}
+_OF_SUCCESS: dict[Handler, Handler] = {}
 
 
-def on(*names: str, failed: bool = False, late: bool = False, compat: bool = False) -> Callable[[Handler], Handler]:
+def of_success(handler: Handler | None) -> Handler | None:
+    """Return what a handler comes down to for calls that are known to have changed something."""
+    return _OF_SUCCESS.get(handler, handler) if handler is not None else None
+
+
+def on(
+    *names: str,
+    failed: bool = False,
+    late: bool = False,
+    compat: bool = False,
+    commands: tuple[int, tuple[int, ...]] | None = None,
+) -> Callable[[Handler], Handler]:
     """Enter the decorated function as the handler of calls.
 
     Args:
@@ -52,6 +67,7 @@ def on(*names: str, failed: bool = False, late: bool = False, compat: bool = Fal
         failed: it wants to see calls that returned an error too.
         late: it runs when the next event comes.
         compat: it works without the call's memory, so that it does for 32-bit calls too.
+        commands: an argument, and the values of its lower half that it looks at; None where it looks at all calls.
     """
 
     def enter(handler: Handler) -> Handler:
@@ -66,11 +82,16 @@ def on(*names: str, failed: bool = False, late: bool = False, compat: bool = Fal
             if result >= 0:
                 handler(tracker, process, tid, result, args, segments)
 
+        _OF_SUCCESS[successful] = handler
         chosen = handler if failed else successful
         for name in names:
             (LATE_HANDLERS if late else HANDLERS)[name] = chosen
             if compat:
                 COMPAT_HANDLERS[name] = chosen
+            if failed:
+                SEEING_FAILURES.add(name)
+            if commands is not None:
+                COMMANDS[name] = commands
         return handler
 
     return enter
@@ -192,7 +213,7 @@ def _dup3(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], 
     _duplicate(p, args[0] & 0xFFFFFFFF, result, bool(args[2] & O_CLOEXEC))
 
 
-@on("fcntl", "fcntl64", compat=True)
+@on("fcntl", "fcntl64", compat=True, commands=(1, (F_DUPFD, F_SETFD, F_DUPFD_CLOEXEC)))
 def _fcntl(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
     number, command = args[0] & 0xFFFFFFFF, args[1] & 0xFFFFFFFF
     if command in (F_DUPFD, F_DUPFD_CLOEXEC):
@@ -514,7 +535,7 @@ def _unshare(
         p.descriptors = p.descriptors.copy()
 
 
-@on("prctl")
+@on("prctl", commands=(0, (PR_SET_NAME,)))
 def _prctl(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
     if args[0] & 0xFFFFFFFF == PR_SET_NAME:
         name = memory_of(segments, 1)

@@ -161,7 +161,12 @@ class Labels(dict[int, str]):
         return text
 
     def _text(self, descriptor: Descriptor) -> str:
-        return f"{descriptor.number}({descriptor.label})"
+        # The same as the label, without the cost of calls: programs that walk folders get a new one all the time.
+        name, protocol = descriptor.name, descriptor.protocol
+        if not (name.isascii() and name.isprintable()):
+            name = printable(name)
+        letter = PROTOCOL_LETTERS.get(protocol, "") if protocol else ""
+        return f"{descriptor.number}(<{descriptor.typechar}{letter}>{name})"
 
 
 class StraceLabels(Labels):
@@ -200,15 +205,20 @@ class DescriptorTable:
 
     def put(self, descriptor: Descriptor) -> None:
         """Enter a descriptor, in place of the one of the same number; also after a change of one."""
-        self._descriptors[descriptor.number] = descriptor
-        self.labels.pop(descriptor.number, None)
-        self.strace_labels.pop(descriptor.number, None)
+        number = descriptor.number
+        self._descriptors[number] = descriptor
+        if number in self.labels:
+            del self.labels[number]
+        if number in self.strace_labels:
+            del self.strace_labels[number]
 
     def close(self, number: int) -> None:
         """Forget the descriptor of that number."""
         self._descriptors.pop(number, None)
-        self.labels.pop(number, None)
-        self.strace_labels.pop(number, None)
+        if number in self.labels:
+            del self.labels[number]
+        if number in self.strace_labels:
+            del self.strace_labels[number]
 
     def close_range(self, first: int, last: int) -> None:
         """Forget the descriptors from ``first`` to ``last``."""

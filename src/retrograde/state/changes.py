@@ -1,0 +1,58 @@
+"""Which rows of a batch change what is known of processes: the tracker need not see the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrograde.events import EventFlag, Kind
+from retrograde.state.calls import COMMANDS, HANDLERS, LATE_HANDLERS, SEEING_FAILURES
+
+if TYPE_CHECKING:
+    from retrograde.recording.batch import Batch
+    from retrograde.syscalls import Table
+
+NUMBERS = 1024  # above the highest number of any call
+_ODD_FLAGS = int(EventFlag.COMPAT | EventFlag.MORE)
+
+
+class Changes:
+    """Finds the rows that change the state of processes and descriptors.
+
+    Args:
+        table: the syscall table.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._tracked = np.zeros(NUMBERS, np.bool_)
+        self._sees_failures = np.zeros(NUMBERS, np.bool_)
+        self._commands: list[tuple[int, int, NDArray[np.uint32]]] = []
+        for name in (*HANDLERS, *LATE_HANDLERS):
+            call = table.by_name.get(name)
+            if call is None or not 0 <= call.number < NUMBERS:
+                continue
+            self._tracked[call.number] = True
+            self._sees_failures[call.number] |= name in SEEING_FAILURES
+            if name in COMMANDS:
+                argument, values = COMMANDS[name]
+                self._commands.append((call.number, argument, np.array(values, np.uint32)))
+
+    def calls(self, batch: Batch) -> NDArray[np.bool_]:
+        """Return, in shape (n,), where calls of the table change something."""
+        nr = batch.nr
+        known = (nr >= 0) & (nr < NUMBERS)
+        numbers = nr if known.all() else np.where(known, nr, NUMBERS - 1)
+        changing: NDArray[np.bool_] = self._tracked[numbers] & (batch.kind == Kind.SYSCALL)
+        changing &= (batch.result >= 0) | self._sees_failures[numbers]
+        for number, argument, values in self._commands:
+            rows = np.flatnonzero(changing & (nr == number))
+            if len(rows):
+                changing[rows] = np.isin(batch.args[argument][rows].astype(np.uint32), values)
+        return changing
+
+    def rows(self, batch: Batch) -> NDArray[np.bool_]:
+        """Return, in shape (n,), which rows a tracker has to see, those of other kinds than calls among them."""
+        rows: NDArray[np.bool_] = self.calls(batch) | (batch.kind != Kind.SYSCALL) | (batch.flags & _ODD_FLAGS != 0)
+        return rows
