@@ -6,7 +6,7 @@ from retrograde.record.report import Outcome
 
 
 def _outcome(events: int, kept: int) -> Outcome:
-    return Outcome("ls-0", events, 0, 1.5, 4096, 0, "ebpf", kept)
+    return Outcome("ls-0", events, 0, 1.5, 4096, 0, "ebpf", kept, ())
 
 
 def test_the_summary_counts_what_was_captured() -> None:
