@@ -9,8 +9,8 @@
 
 #include <algorithm>
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -44,14 +44,6 @@ int map_fd(bpf_object *object, const char *name) {
     return bpf_object__find_map_fd_by_name(object, name);
 }
 
-} // namespace
-
-Programs::Programs(const Options &options) {
-// The kernel's type for the arguments of a program's tracepoint (include/trace/bpf_probe.h).
-std::string tracepoint_type(const std::string &section) {
-    return "btf_trace_" + section.substr(section.find('/') + 1);
-}
-
 // Whether the kernel's tracepoint sched_switch has the previous thread's state as its fourth argument.
 bool switch_tells_state(const Options &options) {
     btf *types = options.btf_file.empty() ? btf__load_vmlinux_btf() : btf__parse(options.btf_file.c_str(), nullptr);
@@ -67,6 +59,9 @@ bool switch_tells_state(const Options &options) {
     return tells;
 }
 
+} // namespace
+
+Programs::Programs(const Options &options) {
     libbpf_set_print(keep_log);
     cpus_ = libbpf_num_possible_cpus();
     if (cpus_ <= 0)
@@ -114,6 +109,8 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.adopt_comms = !options.comms.empty();
     config.adopt_cgroups = !options.cgroups.empty();
     config.filter_syscalls = options.syscalls.has_value();
+    config.switch_tells_state = options.switches && switch_tells_state(options);
+    bpf_program__set_autoload(skeleton->progs.on_switch, options.switches);
     for (std::size_t nr = 0; nr < RG_MAX_SYSCALLS; nr++) {
         skeleton->rodata->plans[nr] = plans()[nr];
         skeleton->rodata->wanted_syscalls[nr] = options.syscalls && options.syscalls->test(nr);
@@ -123,8 +120,6 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
 }
 
 template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
-    config.switch_tells_state = options.switches && switch_tells_state(options);
-    bpf_program__set_autoload(skeleton->progs.on_switch, options.switches);
     live_threads_ = reinterpret_cast<std::int64_t *>(&skeleton->bss->live_threads);
     held_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->held_events);
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
@@ -238,6 +233,8 @@ void Programs::select_threads(const Options &options) {
 void Programs::attach() {
     bpf_program *program;
     bpf_object__for_each_program(program, object_) {
+        if (!bpf_program__autoload(program))
+            continue;
         bpf_link *link = bpf_program__attach(program);
         if (!link)
             throw system_failure(std::string("cannot attach the eBPF program ") + bpf_program__name(program), errno,
@@ -287,5 +284,3 @@ std::map<int, std::uint64_t> Programs::take_losses() {
 }
 
 } // namespace retrograde
-        if (!bpf_program__autoload(program))
-            continue;
