@@ -96,7 +96,7 @@ EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer)
     : options_(options), writer_(writer), programs_(options) {
     epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
     for (std::size_t i = 0; i < programs_.rings().size(); i++) {
-        const Programs::RingMap &map = programs_.rings()[i];
+        const RingMaps::Ring &map = programs_.rings()[i];
         // Edge-triggered: what waits in a ring without having asked for a wakeup must not end a sleep.
         epoll_event event{};
         event.events = EPOLLIN | EPOLLET;

@@ -1,6 +1,7 @@
 #include "capture/programs.h"
 
 #include "base/failure.h"
+#include "capture/kernel_types.h"
 #include "capture/requirements.h"
 #include "capture/syscall_table.h"
 
@@ -15,6 +16,8 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <set>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,6 +47,11 @@ int map_fd(bpf_object *object, const char *name) {
     return bpf_object__find_map_fd_by_name(object, name);
 }
 
+// The kernel's type for the arguments of a program's tracepoint (include/trace/bpf_probe.h).
+std::string tracepoint_type(const std::string &section) {
+    return "btf_trace_" + section.substr(section.find('/') + 1);
+}
+
 // Whether the kernel's tracepoint sched_switch has the previous thread's state as its fourth argument.
 bool switch_tells_state(const Options &options) {
     btf *types = options.btf_file.empty() ? btf__load_vmlinux_btf() : btf__parse(options.btf_file.c_str(), nullptr);
@@ -68,6 +76,12 @@ Programs::Programs(const Options &options) {
         throw Failure("cannot find out how many CPUs there are: is /sys mounted?", exit_cannot);
     online_ = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
     require_ebpf(options);
+    std::vector<std::size_t> sizes;
+    for (int cpu = 0; cpu < cpus_; cpu++)
+        sizes.push_back(ring_size(options, cpu));
+    sizes.push_back(options.grade == Grade::replay ? spill_ring_size
+                                                   : static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+    rings_.emplace(std::move(sizes));
     load(options);
     select_threads(options);
 }
@@ -115,7 +129,6 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
         skeleton->rodata->plans[nr] = plans()[nr];
         skeleton->rodata->wanted_syscalls[nr] = options.syscalls && options.syscalls->test(nr);
     }
-    bpf_map__set_max_entries(skeleton->maps.rings, static_cast<__u32>(cpus_ + 1));
     bpf_map__set_max_entries(skeleton->maps.scratches, static_cast<__u32>(cpus_));
 }
 
@@ -125,76 +138,167 @@ template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
 }
 
-void Programs::load(const Options &options) {
+// ---- loading ----
+
+namespace {
+
+// What prepare_load() needs: libbpf calls it with no more than a number.
+const KernelTypes *types_to_load_with = nullptr;
+
+// Does for a program of SEC("tp_btf/…") what libbpf would do after reading all of the kernel's types. libbpf believes
+// until here that it is a raw tracepoint, which needs none.
+int prepare_load(bpf_program *program, bpf_prog_load_opts *load, long) {
+    const auto id = types_to_load_with->typedef_id(tracepoint_type(bpf_program__section_name(program)));
+    if (!id)
+        return -ESRCH;
+    load->attach_btf_id = *id;
+    load->expected_attach_type = BPF_TRACE_RAW_TP;
+    return bpf_program__set_type(program, BPF_PROG_TYPE_TRACING);
+}
+
+int attach_tracepoint(const bpf_program *program, long, bpf_link **link) {
+    *link = bpf_program__attach_trace(program);
+    return *link ? 0 : -errno;
+}
+
+// Says how programs of SEC("tp_btf/…") are loaded and attached. libbpf refers to it as long as the programs live.
+class Handler {
+  public:
+    Handler() {
+        libbpf_prog_handler_opts options{};
+        options.sz = sizeof options;
+        options.prog_prepare_load_fn = prepare_load;
+        options.prog_attach_fn = attach_tracepoint;
+        id_ = libbpf_register_prog_handler("tp_btf/", BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_TRACE_RAW_TP, &options);
+    }
+    ~Handler() {
+        if (id_ >= 0)
+            libbpf_unregister_prog_handler(id_);
+    }
+    Handler(const Handler &) = delete;
+    explicit operator bool() const { return id_ >= 0; }
+
+  private:
+    int id_;
+};
+
+// The structs that the programs know, as the kernel may know them: without a flavour ("task_struct___old").
+std::set<std::string> struct_names(const bpf_object *object) {
+    std::set<std::string> names;
+    const btf *types = bpf_object__btf(object);
+    for (__u32 id = 1; types && id < btf__type_cnt(types); id++) {
+        const btf_type *type = btf__type_by_id(types, id);
+        if (btf_is_composite(type) && type->name_off) {
+            std::string name = btf__name_by_offset(types, type->name_off);
+            names.insert(name.substr(0, name.find("___")));
+        }
+    }
+    return names;
+}
+
+} // namespace
+
+template <typename Skeleton> void Programs::use(Skeleton *skeleton, const Options &options) {
+    configure(skeleton, options);
+    if (bpf_map__reuse_fd(skeleton->maps.rings, rings_->array()) != 0)
+        throw system_failure("cannot give the eBPF programs their rings");
+}
+
+// The programs of today's kernels, with libbpf reading all of the kernel's types or those of a file.
+bool Programs::load_modern(const Options &options, const char *btf_file, std::string &log) {
+    bpf_object_open_opts open{};
+    open.sz = sizeof open;
+    open.btf_custom_path = btf_file;
+    libbpf_log.clear();
+    auto *skeleton = capture_bpf__open_opts(&open);
+    if (!skeleton)
+        throw system_failure("cannot open the eBPF programs");
+    skeleton_ = std::shared_ptr<void>(skeleton, [](void *s) { capture_bpf__destroy(static_cast<capture_bpf *>(s)); });
+    use(skeleton, options);
+
+    std::optional<KernelTypes> types;
+    if (types_file_) {
+        std::set<std::string> tracepoints;
+        bpf_program *program;
+        bpf_object__for_each_program(program, skeleton->obj)
+            tracepoints.insert(tracepoint_type(bpf_program__section_name(program)));
+        types = KernelTypes::read(struct_names(skeleton->obj), tracepoints, types_file_.get());
+        if (!types)
+            return false;
+        types_to_load_with = &*types;
+    }
+    if (capture_bpf__load(skeleton) != 0) {
+        log = libbpf_log;
+        return false;
+    }
+    object_ = skeleton->obj;
+    take_counters(skeleton);
+    return true;
+}
+
+bool Programs::load_fast(const Options &options, std::string &log) {
+    auto handler = std::make_shared<Handler>();
+    types_file_.reset(::memfd_create("kernel-types", MFD_CLOEXEC));
+    const std::string path = "/proc/self/fd/" + std::to_string(types_file_.get());
+    const bool loaded = *handler && types_file_ && load_modern(options, path.c_str(), log);
+    types_file_.reset();
+    types_to_load_with = nullptr;
+    if (loaded)
+        handler_ = std::move(handler);
+    else
+        skeleton_.reset();
+    return loaded;
+}
+
+// Those for kernels without task storage or without BTF.
+void Programs::load_legacy(const Options &options, const std::string &log) {
     bpf_object_open_opts open{};
     open.sz = sizeof open;
     open.btf_custom_path = options.btf_file.empty() ? nullptr : options.btf_file.c_str();
+    libbpf_log.clear();
+    auto *skeleton = legacy_bpf__open_opts(&open);
+    if (!skeleton)
+        throw system_failure("cannot open the eBPF programs");
+    skeleton_ = std::shared_ptr<void>(skeleton, [](void *s) { legacy_bpf__destroy(static_cast<legacy_bpf *>(s)); });
+    use(skeleton, options);
+    legacy_ = true;
+    if (int error = legacy_bpf__load(skeleton); error != 0)
+        throw Failure("the kernel does not load the eBPF programs: " + std::string(std::strerror(-error)) + "\n" + log +
+                          libbpf_log,
+                      exit_cannot);
+    object_ = skeleton->obj;
+    take_counters(skeleton);
+}
+
+void Programs::load(const Options &options) {
     std::string log;
-    int error = 0;
-    // The programs of today's kernels; where they do not load, those for kernels without task storage or without BTF.
+    bool loaded = false;
     if (!std::getenv("RETROGRADE_LEGACY")) {
-        libbpf_log.clear();
-        auto *skeleton = capture_bpf__open_opts(&open);
-        if (!skeleton)
-            throw system_failure("cannot open the eBPF programs");
-        skeleton_ =
-            std::shared_ptr<void>(skeleton, [](void *s) { capture_bpf__destroy(static_cast<capture_bpf *>(s)); });
-        configure(skeleton, options);
-        error = capture_bpf__load(skeleton);
-        if (error == 0) {
-            object_ = skeleton->obj;
-            take_counters(skeleton);
-        } else {
-            log = libbpf_log;
-        }
+        const char *btf_file = options.btf_file.empty() ? nullptr : options.btf_file.c_str();
+        loaded = (!btf_file && load_fast(options, log)) || load_modern(options, btf_file, log);
     }
-    if (!object_) {
-        libbpf_log.clear();
-        auto *skeleton = legacy_bpf__open_opts(&open);
-        if (!skeleton)
-            throw system_failure("cannot open the eBPF programs");
-        skeleton_ = std::shared_ptr<void>(skeleton, [](void *s) { legacy_bpf__destroy(static_cast<legacy_bpf *>(s)); });
-        configure(skeleton, options);
-        legacy_ = true;
-        if (int second = legacy_bpf__load(skeleton); second != 0)
-            throw Failure("the kernel does not load the eBPF programs: " + std::string(std::strerror(-second)) + "\n" +
-                              log + libbpf_log,
-                          exit_cannot);
-        object_ = skeleton->obj;
-        take_counters(skeleton);
-    }
+    if (!loaded)
+        load_legacy(options, log);
     threads_ = map_fd(object_, "threads");
     holds_ = map_fd(object_, "holds");
     losses_ = map_fd(object_, "losses");
     losses_before_.assign(RG_MAX_SYSCALLS + 1, 0);
+    fill_variants();
+}
 
-    std::vector<__u32> indexes;
-    std::vector<int> fds;
-    for (int index = 0; index <= cpus_; index++) {
-        const std::size_t size = index < cpus_                    ? ring_size(options, index)
-                                 : options.grade == Grade::replay ? spill_ring_size
-                                                                  : static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-        UniqueFd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "rg_ring", 0, 0, static_cast<__u32>(size), nullptr));
-        if (!fd)
-            throw system_failure("cannot make a ring of " + std::to_string(size) +
-                                     " bytes for each CPU (a smaller --buffer-size may help)",
-                                 errno, exit_cannot);
-        indexes.push_back(static_cast<__u32>(index));
-        fds.push_back(fd.get());
-        rings_.push_back({fd.get(), size});
-        ring_fds_.push_back(std::move(fd));
+void Programs::fill_variants() {
+    const int map = map_fd(object_, "variants");
+    std::vector<rg_variant_key> keys;
+    std::vector<rg_plan> plans;
+    for (const VariantPlan &variant : variant_plans()) {
+        keys.push_back(variant.key);
+        plans.push_back(variant.plan);
     }
-    // At once where the kernel can (5.14): each change of such a map waits for a grace period of RCU, some 10 ms.
-    const int rings = map_fd(object_, "rings");
-    auto count = static_cast<__u32>(fds.size());
-    if (bpf_map_update_batch(rings, indexes.data(), fds.data(), &count, nullptr) != 0)
-        for (std::size_t i = 0; i < fds.size(); i++)
-            if (bpf_map_update_elem(rings, &indexes[i], &fds[i], BPF_ANY) != 0)
-                throw system_failure("cannot give CPU " + std::to_string(i) + " its ring");
-
-    const int variants = map_fd(object_, "variants");
-    for (const VariantPlan &variant : variant_plans())
-        if (bpf_map_update_elem(variants, &variant.key, &variant.plan, BPF_ANY) != 0)
+    auto count = static_cast<__u32>(keys.size());
+    if (bpf_map_update_batch(map, keys.data(), plans.data(), &count, nullptr) == 0) // Linux 5.6
+        return;
+    for (std::size_t i = 0; i < keys.size(); i++)
+        if (bpf_map_update_elem(map, &keys[i], &plans[i], BPF_ANY) != 0)
             throw system_failure("cannot load the table of commands");
 }
 
@@ -231,6 +335,7 @@ void Programs::select_threads(const Options &options) {
 }
 
 void Programs::attach() {
+    rings_->wait_until_filled();
     bpf_program *program;
     bpf_object__for_each_program(program, object_) {
         if (!bpf_program__autoload(program))

@@ -3,11 +3,14 @@
 
 #include "base/unique_fd.h"
 #include "capture/options.h"
+#include "capture/ring_maps.h"
 #include "config.h"
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 struct bpf_object;
@@ -24,12 +27,8 @@ class Programs {
     void attach();
     void detach();
 
-    struct RingMap {
-        int fd;
-        std::size_t size;
-    };
     // The rings of the CPUs, and behind them the one for what cannot be held.
-    const std::vector<RingMap> &rings() const { return rings_; }
+    const std::vector<RingMaps::Ring> &rings() { return rings_->rings(); }
     int holds_map() const { return holds_; }
 
     // Captures a process with one thread, from its next execve on.
@@ -45,18 +44,24 @@ class Programs {
 
   private:
     void load(const Options &options);
+    bool load_fast(const Options &options, std::string &log);
+    bool load_modern(const Options &options, const char *btf_file, std::string &log);
+    void load_legacy(const Options &options, const std::string &log);
+    void fill_variants();
     void select_threads(const Options &options);
     template <typename Skeleton> void configure(Skeleton *skeleton, const Options &options);
+    template <typename Skeleton> void use(Skeleton *skeleton, const Options &options);
     template <typename Skeleton> void take_counters(Skeleton *skeleton);
     std::size_t ring_size(const Options &options, int cpu) const;
 
+    UniqueFd types_file_; // while loading: the kernel's types as far as they are needed
+    std::shared_ptr<void> handler_;
     std::shared_ptr<void> skeleton_;
     bpf_object *object_ = nullptr; // the skeleton's
     std::vector<std::shared_ptr<void>> links_;
     bool legacy_ = false;
     int cpus_ = 0, online_ = 0;
-    std::vector<RingMap> rings_;
-    std::vector<UniqueFd> ring_fds_;
+    std::optional<RingMaps> rings_;
     int holds_ = -1, threads_ = -1, losses_ = -1;
     std::int64_t *live_threads_ = nullptr;
     const std::uint64_t *held_events_ = nullptr, *lost_events_ = nullptr;

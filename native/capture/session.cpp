@@ -73,7 +73,7 @@ class Session {
     StreamOutput output_;
     EventWriter writer_;
     std::unique_ptr<Backend> backend_;
-    bool is_ebpf_ = true;
+    bool is_ebpf_ = true, released_ = false;
     std::uint64_t begun_ns_ = 0, rotation_checked_ns_ = 0;
 };
 
@@ -151,6 +151,8 @@ std::string Session::info() const {
 }
 
 std::vector<pid_t> Session::processes() const {
+    if (target_ && !released_) // it has no descendants yet
+        return {target_->pid()};
     if (target_)
         return with_descendants({target_->pid()});
     return options_.pids.empty() ? all_pids() : with_descendants(options_.pids);
@@ -218,6 +220,7 @@ int Session::run() {
     begin_file();
     if (target_)
         target_->release();
+    released_ = true;
 
     std::string reason, error;
     while (reason.empty()) {
