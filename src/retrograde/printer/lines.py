@@ -23,7 +23,7 @@ from retrograde.printer.arguments import exit_text, format_info, other_pairs, re
 from retrograde.printer.colours import PLAIN, Palette
 from retrograde.printer.merger import Merger
 from retrograde.printer.renderer import Formatter, Renderer, Segments
-from retrograde.printer.shapes import Shapes
+from retrograde.printer.shapes import shapes
 from retrograde.printer.times import NS, ClockPrefixes, SecondPrefixes, time_texts
 from retrograde.state import Process, Tracker
 from retrograde.state.calls import of_success
@@ -168,7 +168,7 @@ class LinePrinter:
             nr: (of_success(tracker.handlers.get(nr)), of_success(tracker.late_handlers.get(nr)))
             for nr in {*tracker.handlers, *tracker.late_handlers}
         }
-        self._shapes = Shapes(self._render, "strace" if self.style.look == "strace" else "line", _KEPT_BYTES)
+        self._shapes = shapes(self._render, "strace" if self.style.look == "strace" else "line", _KEPT_BYTES)
         namespace: dict[str, Any] = {}
         source = _LOOP.replace("LINE", _template(self.style, _SHAPED)).replace("WHOLE", _template(self.style, _WHOLE))
         exec(source, namespace)
@@ -213,7 +213,9 @@ class LinePrinter:
         tracked = self._changes.calls(batch)
         plain &= ~(tracked & self._renames[numbers])
         formatters = self._shapes.formatters(batch, plain)
-        shapeless = np.array([formatter is None for formatter in formatters])
+        shapeless = np.zeros(batch.count, np.bool_)
+        if None in formatters:
+            shapeless[[row for row, formatter in enumerate(formatters) if formatter is None]] = True
         what = np.arange(batch.count) << _BITS | np.where(shapeless, _SHAPELESS, 0) | np.where(tracked, _TRACKED, 0)
         what[~plain] |= _HANDLED
         what[plain & ~tracked & ~shapeless] = -1
@@ -485,8 +487,7 @@ class _Columns:
 def write_lines(lines: Iterable[str]) -> bytes:
     """Return lines as the bytes of a stream."""
     # One by one: a single character beyond ASCII would widen all of a joined text.
-    data = b"\n".join([line.encode("utf-8", "backslashreplace") for line in lines])
-    return data + b"\n" if data else b""
+    return b"\n".join([*[line.encode("utf-8", "backslashreplace") for line in lines], b""])
 
 
 def default_line(event: Event) -> str:

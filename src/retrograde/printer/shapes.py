@@ -8,6 +8,7 @@ formatters of :mod:`retrograde.printer.renderer`, which look alike.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,20 @@ class Texts(Memo):
         return text
 
 
+class _Made(dict[int, ShapeFormatter | None]):
+    """Formatters by key, made when first asked for."""
+
+    def __init__(self, make: Callable[[int], ShapeFormatter | None]) -> None:
+        super().__init__({-1: None})
+        self._make = make
+
+    def __missing__(self, key: int) -> ShapeFormatter | None:
+        if len(self) >= _MOST_SHAPES:
+            return None
+        made = self[key] = self._make(key)
+        return made
+
+
 class Shapes:
     """Finds the formatters of a batch's events.
 
@@ -78,7 +93,7 @@ class Shapes:
             render.bind(Texts(lambda data: dialect.text(data, len(data) + 1))),
         ]
         self._memory: dict[tuple[str, str, int], str] = {}
-        self._made: dict[int, ShapeFormatter | None] = {}
+        self._made = _Made(self._make)
         self._lines: list[Syscall] = []
         self._places: dict[int, int] = {}
         self._choosers = np.zeros(1 << _NUMBER_BITS, np.bool_)
@@ -115,11 +130,7 @@ class Shapes:
         if len(choosing):
             keys[choosing] |= self._variants(batch, choosing) << _VARIANT_SHIFT
         keys[~shaped] = -1
-        unique, inverse = np.unique(keys, return_inverse=True)
-        found = np.empty(len(unique), object)
-        found[:] = [self._formatter(key) for key in unique.tolist()]
-        formatters: list[ShapeFormatter | None] = found[inverse].tolist()
-        return formatters
+        return list(map(self._made.__getitem__, keys.tolist()))
 
     def _variants(self, batch: Batch, rows: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return for each row which line of the table the command among its arguments selects, as a number from 1."""
@@ -145,18 +156,6 @@ class Shapes:
             self._lines.append(line)
             place = self._places[id(line)] = len(self._lines)
         return place
-
-    def _formatter(self, key: int) -> ShapeFormatter | None:
-        if key < 0:
-            return None
-        try:
-            return self._made[key]
-        except KeyError:
-            pass
-        if len(self._made) >= _MOST_SHAPES:
-            return None
-        made = self._made[key] = self._make(key)
-        return made
 
     def _make(self, key: int) -> ShapeFormatter | None:
         nr = key & ((1 << _NUMBER_BITS) - 1)
@@ -200,3 +199,9 @@ class Shapes:
         brackets = self._render.dialect.name == "strace" and type_.width > 0
         whole = self._render.bytes_formatter(type_)
         return self._render.bind((lambda data, process: f"[{whole(data, process)}]") if brackets else whole)
+
+
+@functools.lru_cache(maxsize=8)
+def shapes(render: Renderer, form: str, kept_bytes: int) -> Shapes:
+    """Return the shapes of a look; what was made for one recording serves the next."""
+    return Shapes(render, form, kept_bytes)

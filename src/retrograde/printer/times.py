@@ -53,11 +53,12 @@ def time_texts(times: NDArray[np.int64], prefixes: Mapping[int, str]) -> list[st
 
     # Digits as code points: formatting each number would cost more than the rest of a line's beginning.
     seconds = times // NS
-    rest = times - seconds * NS
+    rest = (times - seconds * NS).astype(np.uint32)
     digits = np.empty((len(times), 9), np.uint32)
     for place in range(8, -1, -1):
-        rest, digits[:, place] = rest // 10, rest % 10
-    digits += ord("0")
+        tenth = rest // 10
+        digits[:, place] = rest - tenth * 10 + ord("0")
+        rest = tenth
     endings: list[str] = digits.view("U9")[:, 0].tolist()
     unique, inverse = np.unique(seconds, return_inverse=True)
     texts = [prefixes[second] for second in unique.tolist()]
