@@ -35,6 +35,7 @@ struct rg_thread {
 	__u8 awaits_execve; /* a started command before its first execve: not recorded yet */
 	__u8 compat;
 	__u8 ended;
+	__u8 adopted_in_call; /* whose start was not seen, and whose end is of no use therefore */
 };
 
 /* A held thread: it is stopped by SIGSTOP on its way out of a call, and the tracer finds here why. */

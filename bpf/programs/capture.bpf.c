@@ -647,6 +647,23 @@ static __always_inline void copy_args(struct scratch *s, const struct rg_thread 
 	s->event.args[5] = thread->args[5];
 }
 
+/* Captures a thread of this machine that nobody told us of, if it is wanted. */
+static __always_inline struct rg_thread *adopt(struct task_struct *task, s32 nr)
+{
+	struct rg_thread *thread;
+
+	if (!config.adopt_all && !config.adopt_tgids && !config.adopt_comms && !config.adopt_cgroups)
+		return NULL;
+	if (!is_wanted(FIELD(task, tgid)))
+		return NULL;
+	thread = new_thread_of(task);
+	if (thread)
+		__sync_fetch_and_add(&live_threads, 1);
+	else
+		count_loss(nr);
+	return thread;
+}
+
 /* The numbers of 32-bit calls are others: those are all let through, so that nothing wanted is missed. */
 static __always_inline bool is_filtered(s32 nr, bool compat)
 {
@@ -663,16 +680,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	const volatile struct rg_plan *plan;
 	bool compat;
 
-	if (!thread) {
-		if (!config.adopt_all && !config.adopt_tgids && !config.adopt_comms && !config.adopt_cgroups)
-			return 0;
-		if (!is_wanted(FIELD(task, tgid)))
-			return 0;
-		thread = new_thread_of(task);
-		if (!thread)
-			return count_loss(id);
-		__sync_fetch_and_add(&live_threads, 1);
-	}
+	if (!thread)
+		thread = adopt(task, id);
+	if (!thread)
+		return 0;
 	if (thread->awaits_execve) {
 		if (id != config.execve_nr)
 			return 0;
@@ -724,6 +735,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 
 	if (!thread)
 		return 0;
+	if (thread->adopted_in_call) {
+		thread->adopted_in_call = 0;
+		return 0;
+	}
 	if (!thread->in_call) {
 		/* A call that seccomp answered has an end but no start. */
 		s32 nr = nr_at_exit(regs);
@@ -826,7 +841,13 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 #endif
 	thread = thread_of(task);
-	if (!thread || thread->awaits_execve)
+	if (!thread) { /* it may have got a name that is wanted */
+		thread = adopt(task, -1);
+		if (!thread)
+			return 0;
+		thread->adopted_in_call = 1;
+	}
+	if (thread->awaits_execve)
 		return 0;
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s || !mm)
@@ -856,8 +877,14 @@ int BPF_PROG(on_exit, struct task_struct *task)
 {
 	u64 now = bpf_ktime_get_boot_ns();
 	struct rg_thread *thread = thread_of(task);
+	bool is_last = BPF_CORE_READ(task, signal, live.counter) == 0;
 	struct scratch *s;
 
+	if (config.adopt_tgids && is_last) { /* its id may be another's next */
+		u32 tgid = FIELD(task, tgid);
+
+		bpf_map_delete_elem(&wanted_tgids, &tgid);
+	}
 	if (!thread)
 		return 0;
 	__sync_fetch_and_add(&live_threads, -1);
@@ -877,7 +904,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	begin(s, task, RG_EXIT, -1);
 	no_args(s, now);
 	s->event.result = FIELD(task, exit_code);
-	s->event.args[0] = BPF_CORE_READ(task, signal, live.counter) == 0;
+	s->event.args[0] = is_last;
 	emit(s, false, 0);
 #ifdef RG_LEGACY
 	u32 tid = FIELD(task, pid);

@@ -1,6 +1,7 @@
 #include "capture/options.h"
 
 #include "base/failure.h"
+#include "capture/process_facts.h"
 #include "capture/syscall_table.h"
 
 #include <algorithm>
@@ -95,6 +96,46 @@ int number_of(const std::string &option, const std::string &text, int lowest) {
     return static_cast<int>(number);
 }
 
+// How many letters have to be put in, left out or changed to get from one word to the other.
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); j++)
+        row[j] = j;
+    for (std::size_t i = 1; i <= a.size(); i++) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); j++) {
+            const std::size_t changed = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
+        }
+    }
+    return row[b.size()];
+}
+
+// A question after the calls whose names are like this word, or nothing.
+std::string nearest(const std::string &word) {
+    std::size_t least = word.size() / 3 + 1;
+    std::string names;
+    for (int nr = 0; nr < RG_MAX_SYSCALLS; nr++) {
+        const char *name = syscall_name(nr);
+        const std::size_t far = name ? distance(word, name) : least + 1;
+        if (far > least)
+            continue;
+        names = (far < least || names.empty() ? "" : names + ", ") + name;
+        least = far;
+    }
+    return names.empty() ? "" : "; did you mean: " + names + "?";
+}
+
+// The process that a thread belongs to.
+pid_t process_of(pid_t tid) {
+    const ProcessFacts facts = read_process_facts(tid);
+    if (!facts.found)
+        throw Failure("there is no process " + std::to_string(tid), exit_usage);
+    return facts.pid;
+}
+
 std::bitset<RG_MAX_SYSCALLS> syscalls_of(const std::string &list) {
     std::bitset<RG_MAX_SYSCALLS> chosen;
     for (std::size_t start = 0; start <= list.size();) {
@@ -104,7 +145,8 @@ std::bitset<RG_MAX_SYSCALLS> syscalls_of(const std::string &list) {
         if (nr < 0 && !word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
             nr = number_of("syscalls", word, 0);
         if (nr < 0 || nr >= RG_MAX_SYSCALLS)
-            bad("syscalls", word, "there is no such system call on this architecture");
+            throw Failure("--syscalls: this architecture has no system call '" + word + "'" + nearest(word),
+                          exit_usage);
         chosen.set(static_cast<std::size_t>(nr));
         start = end + 1;
     }
@@ -205,7 +247,7 @@ Options parse_options(int argc, char **argv) {
                 {{"auto", BackendChoice::automatic}, {"ebpf", BackendChoice::ebpf}, {"ptrace", BackendChoice::ptrace}});
             break;
         case o_pid:
-            options.pids.push_back(number_of("pid", text, 1));
+            options.pids.push_back(process_of(number_of("pid", text, 1)));
             break;
         case o_comm:
             options.comms.push_back(text);

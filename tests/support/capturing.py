@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import retrograde as api
@@ -47,3 +48,12 @@ def sound_events(folder: Path, filter_text: str | None = None) -> list[Event]:
         assert recording.problems == []
         assert recording.complete
         return list(recording.events(filter_text))
+
+
+def wait_until_capturing(folder: Path, *, timeout: float = 15) -> None:
+    """Wait until a capture has begun: its file holds the first block."""
+    deadline = time.monotonic() + timeout
+    file = folder / "events-000000"
+    while not (file.exists() and file.stat().st_size > 100):
+        assert time.monotonic() < deadline, f"the capture did not begin: {said(folder)}"
+        time.sleep(0.02)
