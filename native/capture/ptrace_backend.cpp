@@ -33,8 +33,8 @@ constexpr long trace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTR
 constexpr std::uint64_t tick_ns = 20'000'000;    // how long a wait for stops lasts at most
 constexpr std::uint64_t orphan_ns = 200'000'000; // how long a child waits for its parent's word
 constexpr std::uint64_t detach_wait_ns = 2'000'000'000;
-constexpr std::int64_t ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h: seen by tracers alone
-constexpr std::size_t max_arguments = 8 << 20;      // exec takes 6 MiB at most
+constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h: seen by tracers alone
+constexpr std::size_t max_arguments = 8 << 20;                         // exec takes 6 MiB at most
 #if defined(__x86_64__)
 constexpr std::uint32_t native_arch = AUDIT_ARCH_X86_64;
 #else
@@ -442,6 +442,9 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
     const auto tid = static_cast<pid_t>(thread.call.tid);
     if (thread.call.nr == SYS_rt_sigaction && !(thread.call.flags & RG_COMPAT))
         note_handler(tid, thread, info.exit.rval);
+    // It was our detaching that interrupted the call: the program is still in it.
+    if (detaching_ && info.exit.rval <= -ERESTARTSYS && info.exit.rval >= -ERESTART_RESTARTBLOCK)
+        write_cut_off(thread);
     if (thread.in_call) {
         thread.in_call = false;
         thread.call.exit = now_ns();

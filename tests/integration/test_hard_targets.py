@@ -186,3 +186,16 @@ def test_calls_that_cannot_be_replayed_are_named() -> None:
         assert all(call.failed for call in calls)
         pytest.skip("this kernel does not allow io_uring")
     assert "a replay cannot have the effects of io_uring_setup, called once: " in done.stderr
+
+
+def test_calls_in_progress_at_the_end_have_a_line(backend: str, tmp_path: Path) -> None:
+    script = f"echo $$ > {tmp_path / 'pid'}; exec sleep 60 > /dev/null 2>&1"
+    done = retrograde("record", "--backend", backend, "--duration", "1s", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    pid = int((tmp_path / "pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    with api.open("latest") as recording:
+        last = [event for event in recording.events() if event.kind == Kind.ENTER]
+    assert [(event.pid, event.syscall.name) for event in last if event.syscall is not None] == [
+        (pid, "clock_nanosleep")
+    ]
