@@ -4,6 +4,7 @@
 #include "base/unique_fd.h"
 
 #include <bpf/bpf.h>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -40,6 +41,12 @@ bool in_initial_pid_namespace() {
     return ::stat("/proc/self/ns/pid", &status) != 0 || status.st_ino == initial;
 }
 
+std::string own_path() {
+    char path[PATH_MAX];
+    const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+    return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : "retrograde-capture";
+}
+
 } // namespace
 
 void require_ebpf(const Options &options) {
@@ -52,8 +59,9 @@ void require_ebpf(const Options &options) {
                             : !has(cap_bpf)                    ? "CAP_BPF"
                                                                : "CAP_PERFMON";
         missing.push_back("the right to load eBPF programs (" + names +
-                          "): run it with sudo, or once: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep "
-                          "$(command -v retrograde-capture); in a container: --cap-add BPF --cap-add PERFMON");
+                          "): run it with sudo, or once: sudo setcap "
+                          "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_sys_nice+ep " +
+                          own_path() + "; in a container: --cap-add BPF --cap-add PERFMON");
     }
     if (options.grade == Grade::replay && !options.user.empty() && !has(cap_sys_ptrace))
         missing.push_back("the right to attach to another user's program (CAP_SYS_PTRACE): run it with sudo; in a "

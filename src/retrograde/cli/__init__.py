@@ -69,7 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean `retrograde {near[0]}`?" if near else "`retrograde --help` lists the verbs"
         print(f"retrograde: there is no verb {verb!r}\n{hint}", file=sys.stderr)
         return EXIT_USAGE
-    arguments = build_parser(verb).parse_args(words)
+    arguments, unknown = build_parser(verb).parse_known_args(words)
+    if unknown:
+        print(
+            f"retrograde {arguments.verb}: there is no option {unknown[0]!r} here\n"
+            f"`retrograde {arguments.verb} --help` lists them",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
     module = importlib.import_module(f"retrograde.cli.{arguments.verb}")
     try:
         return int(module.run(arguments))

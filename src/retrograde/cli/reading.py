@@ -8,6 +8,7 @@ from typing import Any
 
 from retrograde.cli.output import talk
 from retrograde.errors import NotFoundError, SyntaxUsageError, UsageError
+from retrograde.fields import UnknownFieldError, lookup
 from retrograde.filters import Filter, parse
 from retrograde.recording import Recording
 from retrograde.recording.store import LATEST, resolve
@@ -79,13 +80,21 @@ def chosen(arguments: argparse.Namespace) -> tuple[str, Filter | None]:
     if _parses(name):
         return LATEST, _parsed(name)
     # What has blanks or operators was meant as a filter: its own message is the helpful one.
-    if any(sign in name for sign in " =<>()"):
+    if any(sign in name for sign in " =<>()") or _is_field(name):
         return LATEST, _parsed(name)
     try:
         resolve(name)
     except NotFoundError as error:
         raise NotFoundError(f"{error.message}, and it is no filter", hint=error.hint) from None
     raise AssertionError(name)
+
+
+def _is_field(name: str) -> bool:
+    try:
+        lookup(name)
+    except UnknownFieldError:
+        return False
+    return True
 
 
 def _parsed(text: str | None) -> Filter | None:
