@@ -95,18 +95,16 @@ class EbpfBackend : public Backend {
 EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer)
     : options_(options), writer_(writer), programs_(options) {
     epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-    for (std::size_t i = 0; i < programs_.rings().size(); i++) {
-        const RingMaps::Ring &map = programs_.rings()[i];
+    rings_ = programs_.take_rings();
+    for (const Ring &ring : rings_) {
         // Edge-triggered: what waits in a ring without having asked for a wakeup must not end a sleep.
         epoll_event event{};
         event.events = EPOLLIN | EPOLLET;
-        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, map.fd, &event) != 0)
+        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, ring.map_fd(), &event) != 0)
             throw system_failure("cannot wait for the rings");
-        if (i + 1 < programs_.rings().size())
-            rings_.emplace_back(map.fd, map.size);
-        else
-            spill_.emplace(map.fd, map.size);
     }
+    spill_.emplace(std::move(rings_.back()));
+    rings_.pop_back();
     if (options.grade == Grade::replay) {
         copier_.emplace(options, writer);
         guardian_.emplace(programs_.holds_map());
@@ -158,6 +156,11 @@ bool EbpfBackend::poll(std::uint64_t timeout_ns) {
     report_losses(now);
     if (busy) {
         sleep_ns_ = shortest_sleep_ns;
+        // The end of a traced thread is reported when all its events are in the rings.
+        if (tracer_ && is_over()) {
+            drain(~0ull);
+            return false;
+        }
     } else {
         if (is_over()) {
             drain(~0ull);
@@ -404,6 +407,8 @@ void EbpfBackend::detach() {
             break;
         ::usleep(500);
     }
+    if (guardian_)
+        guardian_->dismiss();
     drain(~0ull);
     losses_reported_ns_ = losses_reported_ns_ ? losses_reported_ns_ : begun;
     auto lost = programs_.take_losses();

@@ -89,9 +89,14 @@ Guardian::Guardian(int holds_map) {
         throw system_failure("cannot fork");
 }
 
+void Guardian::dismiss() {
+    if (!dismissed_)
+        dismissed_ = ::write(pipe_.get(), "q", 1) == 1;
+}
+
 Guardian::~Guardian() {
-    ssize_t ignored = ::write(pipe_.get(), "q", 1);
-    if (ignored == 1)
+    dismiss();
+    if (dismissed_)
         ::waitpid(pid_, nullptr, 0);
 }
 

@@ -13,12 +13,16 @@ class Guardian {
   public:
     // Forks; must be called before there are threads. `holds_map`: tid -> rg_hold.
     explicit Guardian(int holds_map);
-    ~Guardian(); // dismisses it
+    ~Guardian();
+
+    // Lets it end; no thread may be held any more.
+    void dismiss();
     Guardian(const Guardian &) = delete;
 
   private:
     UniqueFd pipe_;
     pid_t pid_ = -1;
+    bool dismissed_ = false;
 };
 
 } // namespace retrograde

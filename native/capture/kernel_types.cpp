@@ -2,6 +2,7 @@
 
 #include "base/unique_fd.h"
 
+#include <array>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/btf.h>
@@ -236,16 +237,26 @@ std::optional<KernelTypes> KernelTypes::read(const std::set<std::string> &struct
     if (!extract.index(bytes.all()))
         return std::nullopt;
     KernelTypes types;
+    // Of some 10,000 names few begin like one that is wanted.
+    std::array<bool, 1 << 16> beginnings{};
+    auto beginning = [](const char *name) {
+        return static_cast<unsigned char>(name[0]) << 8 | static_cast<unsigned char>(name[1]);
+    };
+    for (const std::string &name : structs)
+        if (!name.empty())
+            beginnings[static_cast<std::size_t>(beginning(name.c_str()))] = true;
     for (std::uint32_t id = 1; id < extract.count(); id++) {
         const btf_type &type = extract.type(id);
         const unsigned kind = BTF_INFO_KIND(type.info);
         if (type.name_off == 0)
             continue;
         if (kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION) {
-            if (structs.contains(extract.name(type.name_off)))
+            const char *name = extract.name(type.name_off);
+            if (name[0] && beginnings[static_cast<std::size_t>(beginning(name))] && structs.contains(name))
                 extract.add(id);
-        } else if (kind == BTF_KIND_TYPEDEF && std::strncmp(extract.name(type.name_off), "btf_trace_", 10) == 0) {
-            if (const char *name = extract.name(type.name_off); typedefs.contains(name))
+        } else if (kind == BTF_KIND_TYPEDEF) {
+            const char *name = extract.name(type.name_off);
+            if (std::strncmp(name, "btf_trace_", 10) == 0 && typedefs.contains(name))
                 types.typedefs_.emplace(name, id);
         }
     }

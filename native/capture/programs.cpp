@@ -129,6 +129,13 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
         skeleton->rodata->plans[nr] = plans()[nr];
         skeleton->rodata->wanted_syscalls[nr] = options.syscalls && options.syscalls->test(nr);
     }
+    // Allocated in full when they are made.
+    if (options.pids.empty())
+        bpf_map__set_max_entries(skeleton->maps.wanted_tgids, 1);
+    if (options.comms.empty())
+        bpf_map__set_max_entries(skeleton->maps.wanted_comms, 1);
+    if (options.cgroups.empty())
+        bpf_map__set_max_entries(skeleton->maps.wanted_cgroups, 1);
     bpf_map__set_max_entries(skeleton->maps.scratches, static_cast<__u32>(cpus_));
 }
 

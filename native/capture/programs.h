@@ -28,7 +28,7 @@ class Programs {
     void detach();
 
     // The rings of the CPUs, and behind them the one for what cannot be held.
-    const std::vector<RingMaps::Ring> &rings() { return rings_->rings(); }
+    std::vector<Ring> take_rings() { return rings_->take(); }
     int holds_map() const { return holds_; }
 
     // Captures a process with one thread, from its next execve on.

@@ -28,6 +28,9 @@ Ring::Ring(int map_fd, std::size_t size) : map_(::fcntl(map_fd, F_DUPFD_CLOEXEC,
         throw system_failure("cannot map the ring's data");
     producer_position_ = static_cast<const unsigned long *>(producer);
     data_ = static_cast<const unsigned char *>(producer) + page_size;
+    // A fork would copy the page tables, thousands of entries; and no child of ours has to do with rings.
+    ::madvise(consumer, page_size, MADV_DONTFORK);
+    ::madvise(producer, page_size + 2 * size, MADV_DONTFORK);
 }
 
 Ring::Ring(Ring &&other) noexcept

@@ -16,6 +16,8 @@ class Ring {
     Ring(Ring &&other) noexcept;
     Ring(const Ring &) = delete;
 
+    int map_fd() const { return map_.get(); }
+
     // The oldest record that has not been consumed, or null. It stays valid until consume().
     const rg_event *front();
     void consume();

@@ -16,7 +16,7 @@ enum Step { array_made = 1, rings_made = 2, array_filled = 3 };
 
 } // namespace
 
-RingMaps::RingMaps(std::vector<std::size_t> sizes) {
+RingMaps::RingMaps(std::vector<std::size_t> sizes) : count_(static_cast<__u32>(sizes.size())) {
     // Signals are the main thread's.
     sigset_t all, before;
     ::sigfillset(&all);
@@ -64,9 +64,8 @@ void RingMaps::make(const std::vector<std::size_t> &sizes) {
     std::vector<__u32> indexes;
     std::vector<int> fds;
     for (std::size_t size : sizes) {
-        fds_.push_back(make_ring(size));
-        rings_.push_back({fds_.back().get(), size});
-        fds.push_back(fds_.back().get());
+        rings_.emplace_back(make_ring(size).get(), size);
+        fds.push_back(rings_.back().map_fd());
         indexes.push_back(static_cast<__u32>(indexes.size()));
     }
     went_on(rings_made);
@@ -92,15 +91,15 @@ int RingMaps::array() {
     return array_.get();
 }
 
-const std::vector<RingMaps::Ring> &RingMaps::rings() {
+std::vector<Ring> RingMaps::take() {
     wait_for(rings_made);
-    return rings_;
+    return std::move(rings_);
 }
 
 void RingMaps::wait_until_filled() {
     wait_for(rings_made);
     // The last ring is there before the grace period is over.
-    const auto last = static_cast<__u32>(rings_.size() - 1);
+    const __u32 last = count_ - 1;
     for (__u32 id = 0; bpf_map_lookup_elem(array_.get(), &last, &id) != 0;) {
         if (errno != ENOENT) {
             wait_for(array_filled);

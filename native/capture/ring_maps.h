@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/unique_fd.h"
+#include "capture/ring.h"
 
 #include <condition_variable>
 #include <cstddef>
@@ -23,12 +24,8 @@ class RingMaps {
     // The array of rings; not filled yet. Throws Failure.
     int array();
 
-    struct Ring {
-        int fd;
-        std::size_t size;
-    };
-    // The rings; made, but perhaps not in the array yet. Throws Failure.
-    const std::vector<Ring> &rings();
+    // The rings, ready to be read, but perhaps not in the array yet. To be called once. Throws Failure.
+    std::vector<Ring> take();
 
     // Waits until the programs can find all rings. Throws Failure.
     void wait_until_filled();
@@ -37,8 +34,8 @@ class RingMaps {
     void make(const std::vector<std::size_t> &sizes);
     void wait_for(int step);
 
+    const __u32 count_;
     UniqueFd array_;
-    std::vector<UniqueFd> fds_;
     std::vector<Ring> rings_;
     std::mutex mutex_;
     std::condition_variable went_on_;
