@@ -306,6 +306,7 @@ static __always_inline void emit(struct scratch *s, bool may_hold, u64 deref)
 
 /* ---- memory ---- */
 
+enum { FAULTED = 14 }; /* EFAULT, include/uapi/asm-generic/errno-base.h */
 enum copy_result { COPY_OK = 0, COPY_FAULT = 1, COPY_NO_ROOM = 2 };
 
 enum source { FROM_USER, FROM_USER_STRING, FROM_KERNEL_STRING };
@@ -579,6 +580,9 @@ static __always_inline int add_planned_memory(struct scratch *s, const volatile 
 	u32 cpu = s->event.cpu;
 	int incomplete = (plan->flags & RG_PLAN_IRREGULAR) ? COPY_NO_ROOM : COPY_OK;
 
+	/* What stood before the fault may have been written. The tracer tells how much of it is there. */
+	if (s->event.result == -FAULTED && config.hold_mark)
+		return COPY_NO_ROOM;
 	s->deref = deref;
 	for (int i = 0; i < RG_MAX_OPS; i++) {
 		const volatile u64 *from = (const volatile u64 *)&plan->ops[i];

@@ -4,6 +4,7 @@
 #include "capture/syscall_table.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <linux/ioctl.h>
 #include <sys/uio.h>
@@ -53,7 +54,7 @@ class Walk {
     Walk(const ProcessMemory &memory, const rg_event &event, std::uint64_t deref, Snaplen snaplen,
          const RangeVisitor &visit)
         : memory_(memory), event_(event), deref_(deref), snaplen_(snaplen), visit_(visit),
-          at_enter_(event.kind == RG_ENTER) {}
+          at_enter_(event.kind == RG_ENTER), faulted_(!at_enter_ && event.result == -EFAULT) {}
 
     void op(const rg_op &op, bool in_was_at_enter);
 
@@ -69,6 +70,12 @@ class Walk {
     void messages(std::uint8_t flags, std::uint64_t address, std::uint64_t count);
     void ioctl_argument(std::uint8_t moment, std::uint64_t address);
     std::uint64_t term(const rg_length &length) const;
+    // The call's result, as the bound of what it transferred.
+    std::uint64_t transferred() const {
+        if (at_enter_ || faulted_)
+            return unlimited;
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(event_.result, 0));
+    }
 
     const ProcessMemory &memory_;
     const rg_event &event_;
@@ -76,12 +83,13 @@ class Walk {
     Snaplen snaplen_;
     const RangeVisitor &visit_;
     bool at_enter_;
+    bool faulted_; // some memory was not there; what stood before it may have been written, as far as to the whole
     std::uint8_t arg_ = 0;
 };
 
 void Walk::op(const rg_op &op, bool in_was_at_enter) {
     unsigned direction = op.flags & (RG_OP_IN | RG_OP_OUT);
-    if (at_enter_ || (event_.result < 0 && !(op.flags & RG_OP_ALWAYS)))
+    if (at_enter_ || (event_.result < 0 && !faulted_ && !(op.flags & RG_OP_ALWAYS)))
         direction &= ~RG_OP_OUT; // what it read is of interest though it failed
     if (!at_enter_ && in_was_at_enter)
         direction &= ~RG_OP_IN;
@@ -99,8 +107,6 @@ void Walk::op(const rg_op &op, bool in_was_at_enter) {
     const auto flags = static_cast<std::uint8_t>((direction & RG_OP_IN ? RG_SEG_IN : 0) |
                                                  (direction & RG_OP_OUT ? RG_SEG_OUT : 0) | moment);
     const std::uint64_t first = term(op.length[0]), length = std::min(first, term(op.length[1]));
-    const std::uint64_t transferred =
-        at_enter_ ? unlimited : static_cast<std::uint64_t>(std::max<std::int64_t>(event_.result, 0));
     switch (op.kind) {
     case RG_OP_BYTES:
         range(flags, address, length, op.flags & RG_OP_PAYLOAD ? snaplen_of(flags) : length);
@@ -116,10 +122,10 @@ void Walk::op(const rg_op &op, bool in_was_at_enter) {
         strings(flags, address);
         break;
     case RG_OP_IOVEC:
-        iovecs(flags, address, first, transferred);
+        iovecs(flags, address, first, transferred());
         break;
     case RG_OP_MSGHDR:
-        message(flags, address, transferred);
+        message(flags, address, transferred());
         break;
     case RG_OP_MMSGHDR:
         messages(flags, address, length);
@@ -185,7 +191,7 @@ void Walk::message(std::uint8_t flags, std::uint64_t address, std::uint64_t limi
 
 void Walk::messages(std::uint8_t flags, std::uint64_t address, std::uint64_t count) {
     count = std::min(count, max_iovecs);
-    const std::uint64_t done = at_enter_ ? count : static_cast<std::uint64_t>(std::max<std::int64_t>(event_.result, 0));
+    const std::uint64_t done = transferred();
     for (std::uint64_t i = 0; i < count; i++) {
         const std::uint64_t at = address + i * sizeof(UserManyMessage);
         UserManyMessage header{};
@@ -194,7 +200,7 @@ void Walk::messages(std::uint8_t flags, std::uint64_t address, std::uint64_t cou
             continue;
         }
         const bool readable = memory_.get(at, header);
-        message(flags, at, at_enter_ ? unlimited : header.length);
+        message(flags, at, at_enter_ || faulted_ ? unlimited : header.length);
         // The kernel writes it in sendmmsg as well.
         const unsigned length_flags = at_enter_ ? flags : flags | RG_SEG_OUT;
         range(static_cast<std::uint8_t>(length_flags), at + sizeof(UserMessage), sizeof header.length,
@@ -209,7 +215,7 @@ void Walk::ioctl_argument(std::uint8_t moment, std::uint64_t address) {
     unsigned flags = moment;
     if (_IOC_DIR(command) & _IOC_WRITE) // the program writes, the kernel reads
         flags |= RG_SEG_IN;
-    if ((_IOC_DIR(command) & _IOC_READ) && !at_enter_ && event_.result >= 0)
+    if ((_IOC_DIR(command) & _IOC_READ) && !at_enter_ && (event_.result >= 0 || faulted_))
         flags |= RG_SEG_OUT;
     if (flags & (RG_SEG_IN | RG_SEG_OUT))
         range(static_cast<std::uint8_t>(flags), address, _IOC_SIZE(command), _IOC_SIZE(command));
@@ -223,8 +229,8 @@ std::uint64_t Walk::term(const rg_length &length) const {
     case RG_LEN_ARG:
         return scaled(argument, length);
     case RG_LEN_RET:
-        if (at_enter_)
-            return std::numeric_limits<std::uint64_t>::max();
+        if (at_enter_ || faulted_)
+            return unlimited;
         return event_.result >= 0 ? scaled(static_cast<std::uint64_t>(event_.result), length) : 0;
     case RG_LEN_BITMAP:
         return (std::min<std::uint64_t>(argument, 1 << 30) + 63) / 64 * 8;

@@ -3,9 +3,16 @@
 #include "capture/process_facts.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <linux/bpf.h>
+#include <linux/ethtool.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/fsmap.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/sem.h>
@@ -84,10 +91,134 @@ void ifconf_memory(const Call &call) {
         std::uint32_t length, pad;
         std::uint64_t buffer;
     } config;
-    const std::uint64_t address = call.event.args[2];
-    if (!call.succeeded() || !call.memory.get(address, config))
+    if (call.succeeded() && call.memory.get(call.event.args[2], config))
+        call.out(2, config.buffer, config.length, RG_SEG_NESTED);
+}
+
+// As many extents as were found behind the head, but no more than there was room for.
+void fiemap_memory(const Call &call) {
+    fiemap head{};
+    if (call.succeeded() && call.memory.get(call.event.args[2], head))
+        call.out(2, call.event.args[2] + sizeof head,
+                 std::uint64_t{std::min(head.fm_mapped_extents, head.fm_extent_count)} * sizeof(fiemap_extent));
+}
+
+void fsmap_memory(const Call &call) {
+    fsmap_head head{};
+    if (call.succeeded() && call.memory.get(call.event.args[2], head))
+        call.out(2, call.event.args[2] + sizeof head,
+                 std::uint64_t{std::min(head.fmh_count, head.fmh_entries)} * sizeof(fsmap));
+}
+
+void dedupe_memory(const Call &call) {
+    file_dedupe_range head{};
+    if (call.succeeded() && call.memory.get(call.event.args[2], head))
+        call.out(2, call.event.args[2] + sizeof head, head.dest_count * sizeof(file_dedupe_range_info));
+}
+
+// struct pm_scan_arg (include/uapi/linux/fs.h, since Linux 6.7); the result counts the regions.
+void pagemap_scan_memory(const Call &call) {
+    constexpr std::uint64_t vec_offset = 40, region_size = 24;
+    std::uint64_t vec;
+    if (call.succeeded() && call.memory.get(call.event.args[2] + vec_offset, vec))
+        call.out(2, vec, static_cast<std::uint64_t>(call.event.result) * region_size, RG_SEG_NESTED);
+}
+
+// The end of struct procmap_query (include/uapi/linux/fs.h, since Linux 6.11); the sizes are what was written.
+void procmap_query_memory(const Call &call) {
+    constexpr std::uint64_t sizes_offset = 80;
+    struct {
+        std::uint32_t name_size, build_id_size;
+        std::uint64_t name, build_id;
+    } found;
+    if (!call.succeeded() || !call.memory.get(call.event.args[2] + sizes_offset, found))
         return;
-    call.out(2, config.buffer, config.length, RG_SEG_NESTED);
+    call.out(2, found.name, found.name_size, RG_SEG_NESTED);
+    call.out(2, found.build_id, found.build_id_size, RG_SEG_NESTED);
+}
+
+// The bytes of a command's structure, of which `head` has the first (net/ethtool/ioctl.c).
+std::uint64_t ethtool_size(const std::uint32_t (&head)[4]) {
+    switch (head[0]) {
+    case ETHTOOL_GSET:
+        return sizeof(ethtool_cmd);
+    case ETHTOOL_GDRVINFO:
+        return sizeof(ethtool_drvinfo);
+    case ETHTOOL_GWOL:
+        return sizeof(ethtool_wolinfo);
+    case ETHTOOL_GCOALESCE:
+        return sizeof(ethtool_coalesce);
+    case ETHTOOL_GRINGPARAM:
+        return sizeof(ethtool_ringparam);
+    case ETHTOOL_GPAUSEPARAM:
+        return sizeof(ethtool_pauseparam);
+    case ETHTOOL_GCHANNELS:
+        return sizeof(ethtool_channels);
+    case ETHTOOL_GET_TS_INFO:
+        return sizeof(ethtool_ts_info);
+    case ETHTOOL_GMODULEINFO:
+        return sizeof(ethtool_modinfo);
+    case ETHTOOL_GEEE:
+        return sizeof(ethtool_eee);
+    case ETHTOOL_GFECPARAM:
+        return sizeof(ethtool_fecparam);
+    case ETHTOOL_GREGS: // cmd, version, len
+        return sizeof(ethtool_regs) + std::uint64_t{head[2]};
+    case ETHTOOL_GEEPROM: // cmd, magic, offset, len
+    case ETHTOOL_GMODULEEEPROM:
+        return sizeof(ethtool_eeprom) + std::uint64_t{head[3]};
+    case ETHTOOL_GSTRINGS: // cmd, string_set, len
+        return sizeof(ethtool_gstrings) + std::uint64_t{head[2]} * ETH_GSTRING_LEN;
+    case ETHTOOL_GSTATS: // cmd, n_stats
+    case ETHTOOL_GPHYSTATS:
+        return sizeof(ethtool_stats) + head[1] * sizeof(std::uint64_t);
+    case ETHTOOL_TEST: // cmd, flags, reserved, len
+        return sizeof(ethtool_test) + head[3] * sizeof(std::uint64_t);
+    case ETHTOOL_GPERMADDR: // cmd, size
+        return sizeof(ethtool_perm_addr) + std::uint64_t{head[1]};
+    case ETHTOOL_GSSET_INFO: // a word for each set, 32 of them at most
+        return sizeof(ethtool_sset_info) + 32 * sizeof(std::uint32_t);
+    case ETHTOOL_GFEATURES: // cmd, size
+        return sizeof(ethtool_gfeatures) + std::uint64_t{head[1]} * sizeof(ethtool_get_features_block);
+    case ETHTOOL_GLINKSETTINGS: { // the words of each of three maps; negative where the kernel wants another number
+        const auto words = static_cast<std::int8_t>(head[3] >> 24);
+        return sizeof(ethtool_link_settings) + static_cast<std::uint64_t>(std::max<int>(words, 0)) * 3 * 4;
+    }
+    default:
+        return sizeof(ethtool_value);
+    }
+}
+
+// What ifr_data of struct ifreq leads to. A command that sets is taken for one that gets: it writes nothing.
+void ethtool_memory(const Call &call) {
+    constexpr std::uint64_t data_offset = offsetof(ifreq, ifr_data);
+    std::uint64_t data;
+    std::uint32_t head[4]{};
+    if (call.succeeded() && call.memory.get(call.event.args[2] + data_offset, data) &&
+        call.memory.read(data, head, sizeof head) >= sizeof head[0])
+        call.out(2, data, ethtool_size(head), RG_SEG_NESTED);
+}
+
+void ioctl_memory(const Call &call) {
+    constexpr std::uint32_t pagemap_scan = 0xc0606610, procmap_query = 0xc0686611; // newer than some headers
+    switch (static_cast<std::uint32_t>(call.event.args[1])) {
+    case SIOCGIFCONF:
+        return ifconf_memory(call);
+    case SIOCETHTOOL:
+        return ethtool_memory(call);
+    case FS_IOC_FIEMAP:
+        return fiemap_memory(call);
+    case FS_IOC_GETFSMAP:
+        return fsmap_memory(call);
+    case FIDEDUPERANGE:
+        return dedupe_memory(call);
+    case pagemap_scan:
+        return pagemap_scan_memory(call);
+    case procmap_query:
+        return procmap_query_memory(call);
+    default:
+        return;
+    }
 }
 
 // An iovec whose length the kernel has rewritten, and the registers.
@@ -203,7 +334,7 @@ void visit_irregular_memory(const ProcessMemory &memory, const rg_event &event, 
     case SYS_semctl:
         return semctl_getall_memory(call);
     case SYS_ioctl:
-        return ifconf_memory(call);
+        return ioctl_memory(call);
     case SYS_ptrace:
         return ptrace_getregset_memory(call);
     case SYS_bpf:

@@ -8,11 +8,11 @@
 #include <limits.h>
 #include <linux/aio_abi.h>
 #include <linux/capability.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/keyctl.h>
 #include <linux/landlock.h>
-#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <mqueue.h>
@@ -35,6 +35,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -121,7 +122,7 @@ long fails(const char *name, long value);
 void need(bool so);
 
 int file_with_data(void);
-/* A folder, and a file in a folder, that end with the case. */
+/* A folder in the current one, and a file in it. */
 const char *folder(void);
 const char *named_file(void);
 void pair(int ends[2], int type);
