@@ -28,7 +28,8 @@ what to capture (repeat an option for several)
   --switches           context switches, too (eBPF)
 
 how
-  --output FOLDER|-    where the recording goes; - is the block stream on stdout
+  --output FOLDER|-    where the recording goes; - is the block stream on stdout, and the command's
+                       own output then goes to stderr
   --grade GRADE        observe (default): never disturbs, counts every loss; replay: loses nothing
   --backend WAY        auto (default), ebpf, ptrace
   --snaplen BYTES      of each buffer, in observe grade (default 256, at most 65536)

@@ -79,7 +79,8 @@ class Session {
 
 // The command waits before its execve; where there is no such command nothing else is begun.
 std::unique_ptr<Target> start(const Options &options) {
-    return options.command.empty() ? nullptr : std::make_unique<Target>(options.command, options.user);
+    return options.command.empty() ? nullptr
+                                   : std::make_unique<Target>(options.command, options.user, options.output == "-");
 }
 
 Session::Session(const Options &options)

@@ -98,7 +98,7 @@ int become(const Identity &user) {
 
 } // namespace
 
-Target::Target(const std::vector<std::string> &command, const std::string &user) {
+Target::Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken) {
     const std::string program = find_program(command.at(0));
     const std::optional<Identity> identity = find_user(user);
     int release[2], error[2];
@@ -123,6 +123,8 @@ Target::Target(const std::vector<std::string> &command, const std::string &user)
     if (pid_ == 0) {
         ::sigprocmask(SIG_SETMASK, &inherited, nullptr);
         int failure = identity ? become(*identity) : 0;
+        if (stdout_is_taken && ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+            failure = errno;
         char go = 0;
         // Nothing comes, should the capture die before it is ready.
         ::close(release[1]);

@@ -13,7 +13,8 @@ namespace retrograde {
 class Target {
   public:
     // Forks; the child changes user, then waits. Throws Failure where the command does not exist or can't be executed.
-    Target(const std::vector<std::string> &command, const std::string &user);
+    // stdout_is_taken: the block stream goes there, and what the command prints goes to stderr.
+    Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken);
     ~Target(); // a child that was never released is killed
 
     pid_t pid() const { return pid_; }

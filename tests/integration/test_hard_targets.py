@@ -15,6 +15,7 @@ import pytest
 
 import retrograde as api
 from retrograde.events import Kind
+from retrograde.record.program import find_capture_program
 from tests.support.commands import compiled, recordings, retrograde
 
 pytestmark = pytest.mark.usefixtures("capture_program")
@@ -199,3 +200,16 @@ def test_calls_in_progress_at_the_end_have_a_line(backend: str, tmp_path: Path) 
     assert [(event.pid, event.syscall.name) for event in last if event.syscall is not None] == [
         (pid, "clock_nanosleep")
     ]
+
+
+def test_a_stream_on_stdout_is_not_mixed_with_the_commands_output(backend: str, tmp_path: Path) -> None:
+    program = str(find_capture_program())
+    words = [program, "--quiet", "--backend", backend, "--output", "-", "--", "echo", "hello"]
+    done = subprocess.run(words, capture_output=True, check=True)
+    assert done.stderr == b"hello\n"
+    stream = tmp_path / "stream"
+    stream.write_bytes(done.stdout)
+    with api.open(stream) as recording:
+        assert recording.problems == []
+        writes = [event for event in recording.events() if event.syscall is not None and event.syscall.name == "write"]
+    assert [event.memory(1) for event in writes] == [b"hello\n"]
