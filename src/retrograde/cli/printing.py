@@ -7,11 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from retrograde.errors import UsageError
-from retrograde.events import Event, Kind
+from retrograde.events import Event
 from retrograde.filters import Filter
 from retrograde.printer.colours import PLAIN, palette
 from retrograde.printer.format import DEFAULT_FORMAT, Format
@@ -21,11 +18,8 @@ from retrograde.printer.merger import MOST_BYTES, Merger
 from retrograde.printer.times import TIME_FORMATS
 from retrograde.recording.batch import Batch
 from retrograde.recording.blocks import Block, BlockType
+from retrograde.recording.tracked import TrackedEvents
 from retrograde.state import Context, Tracker
-
-_NUMBERS = 1024
-# Fields that look at the event before: no event may be left out of sight.
-_SEQUENTIAL = frozenset({"evt.deltatime"})
 
 
 def add_output_arguments(
@@ -121,13 +115,8 @@ class EventPrinter:
             self._line_of = JsonLines(chosen.fields).line if arguments.json else chosen.line
         elif arguments.json:
             self._line_of = JsonLines().line
-        used = set(fields) | (set(filter.fields) if filter is not None else set())
-        self._may_skip = not used & _SEQUENTIAL
         self._fast = filter is None and not structured
-        self._merger = Merger(MOST_BYTES)
-        self._tracked_calls = np.zeros(_NUMBERS, np.bool_)
-        for nr in (*self.tracker.handlers, *self.tracker.late_handlers):
-            self._tracked_calls[nr] = True
+        self._source = TrackedEvents(self.tracker, Merger(MOST_BYTES), filter, frozenset(fields))
 
     @property
     def done(self) -> bool:
@@ -178,20 +167,6 @@ class EventPrinter:
     # ---- event by event ----
 
     def _event_lines(self, batch: Batch | None) -> list[str]:
-        if batch is not None and batch.count and self.tracker.context.start_ns is None:
-            self.tracker.context.start_ns = int(batch.exit[0])
-        events = self._merger.flush() if batch is None else self._merger.feed(batch, self._wanted(batch))
-        return [line for event in events for line in self._event_line(event)]
-
-    def _wanted(self, batch: Batch) -> NDArray[np.bool_] | None:
-        """Return the rows that may be wanted or change what is known of processes; None for all."""
-        if self.filter is None or not self._may_skip:
-            return None
-        mask = self.filter.mask(batch, self.tracker.table)
-        if mask is None:
-            return None
-        nr = batch.nr
-        known = (nr >= 0) & (nr < _NUMBERS)
-        calls = self._tracked_calls[np.where(known, nr, 0)] & known
-        wanted: NDArray[np.bool_] = mask | calls | (batch.kind != Kind.SYSCALL) | (batch.flags != 0)
-        return wanted
+        events = self._source.finish() if batch is None else self._source.batch(batch)
+        lines = (self._line_of(event) for event in events)
+        return [line for line in lines if line is not None]

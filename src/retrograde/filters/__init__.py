@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["MAX_DEPTH", "OPERATORS", "Filter", "KernelSelection", "parse", "state_calls"]
 
 
+_OF_MEMORY = frozenset({"evt.info", "evt.buffer"})
+_OF_THREAD = ("proc.", "thread.", "user.", "group.", "container.")
+
+
+def _asks_thread(term: Term) -> bool:
+    names = [check.field.name for check in checks(term)]
+    return all(name.startswith(_OF_THREAD) and name != "proc.duration" for name in names)
+
+
+def _all_of(terms: list[Term]) -> Callable[[Event], bool] | None:
+    if not terms:
+        return None
+    return terms[0].matches if len(terms) == 1 else AllOf(tuple(terms)).matches
+
+
 class Filter:
     """A filter that has been parsed and checked; :func:`parse` makes it.
 
@@ -59,6 +74,25 @@ class Filter:
     def kernel_selection(self) -> KernelSelection:
         """Return what the capture can select by itself: all that the filter holds for, and maybe more."""
         return kernel_selection(self.term, self.fields)
+
+    @cached_property
+    def needs_no_memory(self) -> bool:
+        """Whether no field looks at the memory that calls read and wrote."""
+        return not any(name.startswith("evt.arg") or name in _OF_MEMORY for name in self.fields)
+
+    @cached_property
+    def of_thread(self) -> Callable[[Event], bool] | None:
+        """What the filter asks of the event's thread and process alone; None where it asks nothing of them alone."""
+        return _all_of([term for term in self._conjuncts if _asks_thread(term)])
+
+    @cached_property
+    def of_event(self) -> Callable[[Event], bool] | None:
+        """What the filter asks besides :attr:`of_thread`."""
+        return _all_of([term for term in self._conjuncts if not _asks_thread(term)])
+
+    @property
+    def _conjuncts(self) -> tuple[Term, ...]:
+        return self.term.terms if isinstance(self.term, AllOf) else (self.term,)
 
     @cached_property
     def _suits(self) -> bool:

@@ -218,6 +218,28 @@ class Batch:
             for at in range(start, end)
         ]
 
+    @cached_property
+    def _segment_lists(self) -> tuple[list[int], ...]:
+        columns = (
+            self.segment_start, self.segment_arg, self.segment_flags, self.segment_address, self.segment_full_length,
+            self.segment_offset,
+        )  # fmt: skip
+        return tuple(column.tolist() for column in columns)
+
+    def memory(self, index: int) -> list[tuple[int, int, int, int, bytes]]:
+        """Return the memory of the event at ``index`` as tuples: arg, flags, address, full length, bytes.
+
+        For many events of a batch, one after the other; :meth:`segments` is for a few.
+        """
+        starts, arg, flags, address, full, offsets = self._segment_lists
+        start, end = starts[index], starts[index + 1]
+        if start == end:
+            return []
+        heap = self.heap
+        return [
+            (arg[at], flags[at], address[at], full[at], heap[offsets[at] : offsets[at + 1]]) for at in range(start, end)
+        ]
+
     def event(self, index: int) -> Event:
         """Return the event at ``index``, counted from 0 in this batch."""
         if not -self.count <= index < self.count:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrograde.events import Event, EventFlag, Kind, Segment
 
+if TYPE_CHECKING:
+    from retrograde.recording.batch import Batch
+
 MAX_EVENT_BYTES = 1 << 30
+_MORE = int(EventFlag.MORE)
 # Rows of other threads that wait behind an event that is not whole yet. The capture writes an event's rows close
 # together; a recording that never ends one must not fill our memory.
 _MAX_WAITING = 1 << 18
@@ -70,6 +78,84 @@ class _Growing:
         return self.event
 
 
+class RowMerger:
+    """Turns rows into events, in order, with the memory of their DATA rows.
+
+    Args:
+        note: told of memory that is missing: the event's number and a line.
+    """
+
+    def __init__(self, note: Callable[[int, str], None]) -> None:
+        self._note = note
+        self._growing: dict[int, _Growing] = {}
+        self._waiting: deque[Event] = deque()
+
+    @property
+    def holding(self) -> bool:
+        """Whether events wait for what is still to come."""
+        return bool(self._growing or self._waiting)
+
+    def feed(self, batch: Batch, wanted: NDArray[np.bool_] | None = None) -> Iterator[Event]:
+        """Yield the events of a batch that are whole.
+
+        Args:
+            batch: the next one.
+            wanted: rows of interest; rows that continue an event come with it. None for all.
+        """
+        if wanted is None:
+            return self.rows(batch.events())
+        chosen = wanted | (batch.kind == Kind.DATA) | (batch.flags & _MORE != 0)
+        return self.rows(event for event, is_chosen in zip(batch.events(), chosen.tolist(), strict=True) if is_chosen)
+
+    def rows(self, rows: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events of rows that are whole."""
+        growing, waiting = self._growing, self._waiting
+        for event in rows:
+            current = growing.get(event.tid) if growing else None
+            if event.kind == Kind.DATA:
+                if current is None:
+                    self._note(event.seq, f"event {event.seq}: memory of an event that is missing")
+                    continue
+                current.add(event)
+                if not event.flags & _MORE:
+                    self._end(event.tid, whole=True)
+                    yield from self._released()
+                continue
+            if current is not None:
+                self._end(event.tid, whole=False)
+            if event.flags & _MORE:
+                growing[event.tid] = _Growing(event)
+            if not growing and not waiting:
+                yield event
+                continue
+            waiting.append(event)
+            if len(waiting) > _MAX_WAITING:
+                for tid in list(growing):
+                    self._end(tid, whole=False)
+            yield from self._released()
+
+    def flush(self) -> Iterator[Event]:
+        """Yield what was held back, at the end of the recording."""
+        for tid in list(self._growing):
+            self._end(tid, whole=False)
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def _end(self, tid: int, *, whole: bool) -> None:
+        event = self._growing.pop(tid).close()
+        if not whole:
+            event.flags |= EventFlag.FAULT
+            self._note(event.seq, f"event {event.seq}: further memory of it is missing")
+
+    def _released(self) -> Iterator[Event]:
+        while self._waiting and not self._is_growing(self._waiting[0]):
+            yield self._waiting.popleft()
+
+    def _is_growing(self, event: Event) -> bool:
+        current = self._growing.get(event.tid)
+        return current is not None and current.event is event
+
+
 def merge_rows(rows: Iterable[Event], note: Callable[[int, str], None]) -> Iterator[Event]:
     """Yield events in order, with the memory of their DATA rows.
 
@@ -77,47 +163,6 @@ def merge_rows(rows: Iterable[Event], note: Callable[[int, str], None]) -> Itera
         rows: as they stand in the recording.
         note: told of memory that is missing: the event's number and a line.
     """
-    growing: dict[int, _Growing] = {}
-    waiting: deque[Event] = deque()
-
-    def released(*, everything: bool = False) -> Iterator[Event]:
-        while waiting and (everything or not _is_growing(growing, waiting[0])):
-            yield waiting.popleft()
-
-    def end(tid: int, *, whole: bool) -> None:
-        event = growing.pop(tid).close()
-        if not whole:
-            event.flags |= EventFlag.FAULT
-            note(event.seq, f"event {event.seq}: further memory of it is missing")
-
-    for event in rows:
-        current = growing.get(event.tid) if growing else None
-        if event.kind == Kind.DATA:
-            if current is None:
-                note(event.seq, f"event {event.seq}: memory of an event that is missing")
-                continue
-            current.add(event)
-            if not event.flags & EventFlag.MORE:
-                end(event.tid, whole=True)
-                yield from released()
-            continue
-        if current is not None:
-            end(event.tid, whole=False)
-        if event.flags & EventFlag.MORE:
-            growing[event.tid] = _Growing(event)
-        if not growing and not waiting:
-            yield event
-            continue
-        waiting.append(event)
-        if len(waiting) > _MAX_WAITING:
-            for tid in list(growing):
-                end(tid, whole=False)
-        yield from released()
-    for tid in list(growing):
-        end(tid, whole=False)
-    yield from released(everything=True)
-
-
-def _is_growing(growing: dict[int, _Growing], event: Event) -> bool:
-    current = growing.get(event.tid)
-    return current is not None and current.event is event
+    merger = RowMerger(note)
+    yield from merger.rows(rows)
+    yield from merger.flush()

@@ -12,7 +12,7 @@ from retrograde.errors import FormatError, NotFoundError
 from retrograde.events import Event
 from retrograde.recording.batch import Batch
 from retrograde.recording.blocks import Block, BlockType, Continuity, Problem, parse_object
-from retrograde.recording.merge import merge_rows
+from retrograde.recording.merge import RowMerger, merge_rows
 from retrograde.recording.parser import BlockParser
 from retrograde.recording.scan import Scan, check_start, scan_source
 from retrograde.recording.sources import Source, open_place
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
+    from retrograde.filters import Filter
     from retrograde.state import Process
 
 _CHUNK = 1 << 20
@@ -320,30 +321,22 @@ class Recording:
         Raises:
             UsageError: the filter is wrong.
         """
-        matches: Callable[[Event], bool] | None = None
+        wanted: Filter | None = None
         if filter is not None and filter.strip():
             from retrograde.filters import parse
 
-            matches = parse(filter).matches
-        events = self._tracked()
-        return events if matches is None else (event for event in events if matches(event))
+            wanted = parse(filter)
+        return self._tracked(wanted)
 
-    def _tracked(self) -> Iterator[Event]:
-        from retrograde.state import Context
-        from retrograde.state.tracker import Tracker
+    def _tracked(self, wanted: Filter | None = None) -> Iterator[Event]:
+        from retrograde.recording.tracked import TrackedEvents
+        from retrograde.state import Context, Tracker
 
         tracker = Tracker(Context.from_info(self.info))
-
-        def plain_rows() -> Iterator[Event]:
-            for block in self.blocks():
-                if block.type == BlockType.SNAPSHOT:
-                    tracker.load_snapshot(block.snapshot())
-                elif block.type == BlockType.EVENTS:
-                    yield from block.batch().events()
-
-        for event in merge_rows(plain_rows(), self._note):
-            tracker.apply(event)
-            yield event
+        source = TrackedEvents(tracker, RowMerger(self._note), wanted)
+        for block in self.blocks():
+            yield from source.block(block)
+        yield from source.finish()
 
     @property
     def processes(self) -> list[Process]:

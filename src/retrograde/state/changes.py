@@ -18,22 +18,37 @@ NUMBERS = 1024  # above the highest number of any call
 _ODD_FLAGS = int(EventFlag.COMPAT | EventFlag.MORE)
 
 
+# Calls that change descriptors, and nothing that is known of the process itself.
+_OF_DESCRIPTORS = frozenset(
+    {
+        "open", "openat", "openat2", "creat", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "getdents",
+        "getdents64", "pipe", "pipe2", "socket", "socketpair", "bind", "connect", "accept", "accept4", "eventfd",
+        "eventfd2", "epoll_create", "epoll_create1", "memfd_create",
+    }
+)  # fmt: skip
+
+
 class Changes:
     """Finds the rows that change the state of processes and descriptors.
 
     Args:
         table: the syscall table.
+
+    Attributes:
+        of_processes: by number of a call, whether it changes more than descriptors.
     """
 
     def __init__(self, table: Table) -> None:
         self._tracked = np.zeros(NUMBERS, np.bool_)
         self._sees_failures = np.zeros(NUMBERS, np.bool_)
+        self.of_processes = np.zeros(NUMBERS, np.bool_)
         self._commands: list[tuple[int, int, NDArray[np.uint32]]] = []
         for name in (*HANDLERS, *LATE_HANDLERS):
             call = table.by_name.get(name)
             if call is None or not 0 <= call.number < NUMBERS:
                 continue
             self._tracked[call.number] = True
+            self.of_processes[call.number] |= name not in _OF_DESCRIPTORS
             self._sees_failures[call.number] |= name in SEEING_FAILURES
             if name in COMMANDS:
                 argument, values = COMMANDS[name]

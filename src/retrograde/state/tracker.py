@@ -38,6 +38,9 @@ class Tracker:
     Args:
         context: of the recording.
         table: the syscall table of its architecture; loaded if None.
+
+    Attributes:
+        unsettled: what the event before has ended; :meth:`settle` forgets it.
     """
 
     def __init__(self, context: Context, table: Table | None = None) -> None:
@@ -49,7 +52,7 @@ class Tracker:
         self.table = table
         self.processes = context.processes
         self.sent_rights: list[list[Descriptor]] = []
-        self._late: list[tuple[Handler | None, Process, int, int, tuple[int, ...], list[SegmentTuple]]] = []
+        self.unsettled: list[tuple[Handler | None, Process, int, int, tuple[int, ...], list[SegmentTuple]]] = []
         self._serial = 0
         self.handlers: dict[int, Handler] = {}
         self.late_handlers: dict[int, Handler] = {}
@@ -86,7 +89,7 @@ class Tracker:
 
     def apply(self, event: Event) -> None:
         """Note what the event changes, and set its `syscall`, `process` and `descriptor`."""
-        if self._late:
+        if self.unsettled:
             self.settle()
         self.context.advance(event.exit)
         process = self.process_of(event.pid, event.tid)
@@ -108,7 +111,7 @@ class Tracker:
 
     def settle(self) -> None:
         """Forget what the event before has ended."""
-        late, self._late = self._late, []
+        late, self.unsettled = self.unsettled, []
         for handler, process, tid, result, args, segments in late:
             if handler is not None:
                 handler(self, process, tid, result, args, segments)
@@ -134,13 +137,13 @@ class Tracker:
             handler(self, process, tid, result, args, segments)
         handler = self.late_handlers.get(nr)
         if handler is not None:
-            self._late.append((handler, process, tid, result, args, segments))
+            self.unsettled.append((handler, process, tid, result, args, segments))
 
     def _apply_compat(self, process: Process, tid: int, nr: int, result: int, args: tuple[int, ...]) -> None:
         """Note what a 32-bit call does to descriptors; its memory is not kept, so that names stay unknown."""
         name = self.table.compat_name(nr)
         if name in LATE_HANDLERS:
-            self._late.append((LATE_HANDLERS[name], process, tid, result, args, []))
+            self.unsettled.append((LATE_HANDLERS[name], process, tid, result, args, []))
         elif name in COMPAT_HANDLERS:
             COMPAT_HANDLERS[name](self, process, tid, result, args, [])
 
@@ -153,7 +156,7 @@ class Tracker:
         elif kind == Kind.EXEC:
             self._exec(pid, tid, args, segments)
         elif kind == Kind.EXIT:
-            self._late.append((None, self.process_of(pid, tid), tid, 0, args, segments))
+            self.unsettled.append((None, self.process_of(pid, tid), tid, 0, args, segments))
 
     # ---- processes ----
 
