@@ -275,12 +275,20 @@ void EventWriter::row_added(std::uint64_t exit_ns) {
         flush();
 }
 
+void EventWriter::note_success(const rg_event &event) {
+    if (event.kind == RG_SYSCALL && event.result >= 0 && !(event.flags & RG_COMPAT) && event.nr >= 0 &&
+        event.nr < RG_MAX_SYSCALLS)
+        succeeded_.set(static_cast<std::size_t>(event.nr));
+}
+
 void EventWriter::add(const rg_event &record) {
+    note_success(record);
     append(&record, record.size);
     row_added(record.exit);
 }
 
 void EventWriter::add(const rg_event &header, std::span<const SegmentView> segments) {
+    note_success(header);
     add_rows(header, segments, header.kind, (header.flags & RG_MORE) != 0);
 }
 

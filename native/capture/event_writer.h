@@ -6,6 +6,7 @@
 #include "capture/stream_output.h"
 
 #include <atomic>
+#include <bitset>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -57,12 +58,15 @@ class EventWriter {
     void info(const std::string &json);
     void end(const std::string &json);
 
+    // The calls that were made and did not fail, by number.
+    const std::bitset<RG_MAX_SYSCALLS> &succeeded() const { return succeeded_; }
     std::uint64_t events() const { return next_seq_; }
     std::uint64_t lost() const { return lost_; }
     std::uint64_t raw_bytes() const { return raw_bytes_; }
     std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
+    void note_success(const rg_event &event);
     struct Job {
         unsigned type;
         std::vector<unsigned char> bytes; // events in wire form, or text

@@ -195,7 +195,12 @@ std::string Session::end(const std::string &reason, const std::string &error) {
     json.key("exit_status");
     std::optional<int> status = target_ ? target_->poll_ended() : std::nullopt;
     status ? json.value(*status) : json.null();
-    json.member("raw_bytes", writer_.raw_bytes()).member("stored_bytes", writer_.stored_bytes()).end_object();
+    json.member("raw_bytes", writer_.raw_bytes()).member("stored_bytes", writer_.stored_bytes());
+    json.key("succeeded").begin_array();
+    for (int nr = 0; nr < RG_MAX_SYSCALLS; nr++)
+        if (writer_.succeeded().test(static_cast<std::size_t>(nr)))
+            json.value(nr);
+    json.end_array().end_object();
     return json.text();
 }
 

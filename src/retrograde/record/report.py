@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import retrograde
-from retrograde.events import EventFlag, Kind
 from retrograde.recording import Recording, store
 from retrograde.syscalls import load
 
@@ -24,34 +20,11 @@ def amount(number: float) -> str:
     return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """A call that cannot be recorded faithfully: how often it was made without failing, and why it can't."""
-
-    name: str
-    count: int
-    reason: str
-
-    def __str__(self) -> str:
-        times = "once" if self.count == 1 else f"{self.count:,} times"
-        return f"{self.name}, called {times}: {self.reason}"
-
-
-def unsupported_calls(recording: Recording) -> tuple[Unsupported, ...]:
-    """Return the unsupported calls that a recording holds, the most frequent first. A failed one did no harm."""
-    reasons = {
-        call.number: (call.name, call.unsupported)
-        for call in load(recording.arch).calls.values()
-        if call.unsupported is not None
-    }
-    numbers = np.array(sorted(reasons), dtype=np.int32)
-    counts: Counter[int] = Counter()
-    for batch in recording.batches():
-        done = (batch.kind == Kind.SYSCALL) & (batch.flags & EventFlag.COMPAT == 0) & (batch.result >= 0)
-        counts.update(batch.nr[done & np.isin(batch.nr, numbers)].tolist())
-    return tuple(
-        Unsupported(reasons[number][0], count, str(reasons[number][1])) for number, count in counts.most_common()
-    )
+def unsupported_calls(recording: Recording) -> tuple[str, ...]:
+    """Return a line for each call in a recording that cannot be recorded faithfully. A failed one did no harm."""
+    calls = load(recording.arch).calls
+    made = [calls[nr] for nr in (recording.end or {}).get("succeeded", ()) if nr in calls]
+    return tuple(f"{call.name}: {call.unsupported}" for call in made if call.unsupported is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +39,7 @@ class Outcome:
         bytes: on disk.
         exit_status: wait status of the started command, None where none was started or it has not ended.
         backend: `ebpf` or `ptrace`.
-        unsupported: calls that the table says cannot be recorded faithfully, with the reason, by how often they were
-            made.
+        unsupported: calls that the table says cannot be recorded faithfully, each with the reason.
     """
 
     name: str
@@ -78,7 +50,7 @@ class Outcome:
     exit_status: int | None
     backend: str
     kept: int
-    unsupported: tuple[Unsupported, ...]
+    unsupported: tuple[str, ...]
 
     @classmethod
     def of(cls, folder: Path) -> Outcome:
