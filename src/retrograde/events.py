@@ -42,6 +42,11 @@ class SegmentFlag(enum.IntFlag):
     NESTED = 16
 
 
+# Plain numbers: an enumeration's operators are slow.
+_BEHIND_OR_FAULT = int(SegmentFlag.NESTED | SegmentFlag.FAULT)
+_OUT = int(SegmentFlag.OUT)
+
+
 class SegmentArg(enum.IntEnum):
     """What a segment is, where it is not the memory of argument 0 to 5."""
 
@@ -123,9 +128,14 @@ class Event:
             arg: 0 to 5, or a :class:`SegmentArg`.
             written: True for what the kernel wrote, False for what it read, None for whichever is there.
         """
-        for segment in self.segments:
-            if segment.arg != arg or segment.flags & (SegmentFlag.NESTED | SegmentFlag.FAULT):
-                continue
-            if written is None or bool(segment.flags & SegmentFlag.OUT) == written:
-                return segment.data
-        return None
+        return first_memory(self.segments, arg, written=written)
+
+
+def first_memory(segments: list[Segment], arg: int, *, written: bool | None = None) -> bytes | None:
+    """Return the bytes among an event's memory that argument ``arg`` points to; see :meth:`Event.memory`."""
+    for segment in segments:
+        if segment.arg != arg or segment.flags & _BEHIND_OR_FAULT:
+            continue
+        if written is None or bool(segment.flags & _OUT) == written:
+            return segment.data
+    return None

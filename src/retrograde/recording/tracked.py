@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retrograde.events import Event, EventFlag, Kind, Segment
 from retrograde.recording.blocks import Block, BlockType
-from retrograde.state.walk import Walk
+from retrograde.state.walk import Step, Walk
 
 if TYPE_CHECKING:
     from retrograde.filters import Filter
@@ -72,13 +72,20 @@ class TrackedEvents:
             return
         if self.tracker.context.start_ns is None:
             self.tracker.context.start_ns = int(batch.exit[0])
-        rows = self.wanted.mask(batch, self.tracker.table) if self.wanted is not None and self._may_skip else None
-        if self._merger.holding or (batch.flags & _MORE).any() or (batch.kind == Kind.DATA).any():
+        rows = self._mask(batch)
+        if self._is_continued(batch):
             if rows is not None:
                 rows = rows | self._walk.changes.rows(batch)
             yield from self._applied(self._merger.feed(batch, rows))
         else:
             yield from self._events(batch, rows)
+
+    def _mask(self, batch: Batch) -> NDArray[np.bool_] | None:
+        """Return the rows that the filter may hold for, None for all."""
+        return self.wanted.mask(batch, self.tracker.table) if self.wanted is not None and self._may_skip else None
+
+    def _is_continued(self, batch: Batch) -> bool:
+        return self._merger.holding or bool((batch.flags & _MORE).any() or (batch.kind == Kind.DATA).any())
 
     def finish(self) -> Iterator[Event]:
         """Yield the events that were held back."""
@@ -92,42 +99,73 @@ class TrackedEvents:
                 yield event
 
     def _events(self, batch: Batch, rows: NDArray[np.bool_] | None) -> Iterator[Event]:
+        make = _EventRows(batch).event
+        for step, event in self._matching(batch, rows):
+            yield event if event is not None else make(step)
+
+    def steps(self, batch: Batch) -> Iterator[Step] | None:
+        """Yield the rows that are wanted, without making events of them; None where events are continued in others."""
+        if self._is_continued(batch):
+            return None
+        return (step for step, _ in self._matching(batch, self._mask(batch)))
+
+    def _matching(self, batch: Batch, rows: NDArray[np.bool_] | None) -> Iterator[tuple[Step, Event | None]]:
+        """Yield the rows that are wanted, with their event where it had to be made."""
         wanted, walk = self.wanted, self._walk
-        of_thread = wanted.of_thread if wanted is not None else None
-        matches = wanted.of_event if wanted is not None else None
-        late_memory = wanted is not None and wanted.needs_no_memory
-        seq = batch.first_seq
-        kinds, flags, cpus = batch.kind.tolist(), batch.flags.tolist(), batch.cpu.tolist()
-        pids, tids, numbers = batch.pid.tolist(), batch.tid.tolist(), batch.nr.tolist()
-        durations, exits, results = batch.duration.tolist(), batch.exit.tolist(), batch.result.tolist()
-        arguments = list(zip(*(column.tolist() for column in batch.args), strict=True))
-        starts, memory = batch.segment_start.tolist(), batch.memory
+        if wanted is None:
+            yield from ((step, None) for step in walk.steps(batch, rows))
+            return
+        of_thread, of_event, needs_memory = wanted.of_thread, wanted.of_event, not wanted.needs_no_memory
+        events = _EventRows(batch)
+        pids, tids = events.pids, events.tids
         # What was found out about threads holds until something about a process changes.
         verdicts: dict[tuple[int, int], bool] = {}
         epoch = walk.epoch
-        for at, syscall, process, descriptor in walk.steps(batch, rows):
-            pid, tid = pids[at], tids[at]
-            verdict = None
+        for step in walk.steps(batch, rows):
             if of_thread is not None:
                 if epoch != walk.epoch:
                     verdicts.clear()
                     epoch = walk.epoch
-                verdict = verdicts.get((pid, tid))
-                if verdict is False:
-                    continue
-            has_memory = starts[at] != starts[at + 1]
-            segments = [Segment(*each) for each in memory(at)] if has_memory and not late_memory else []
-            time = exits[at]
-            event = Event(
-                seq + at, kinds[at], flags[at], cpus[at], pid, tid, numbers[at], time - durations[at], time,
-                results[at], arguments[at], segments, syscall, process, descriptor,
-            )  # fmt: skip
-            if of_thread is not None and verdict is None:
-                verdicts[pid, tid] = verdict = of_thread(event)
+                thread = pids[step[0]], tids[step[0]]
+                verdict = verdicts.get(thread)
+                if verdict is None:
+                    verdict = verdicts[thread] = of_thread(events.event(step, with_memory=False))
                 if not verdict:
                     continue
-            if matches is not None and not matches(event):
-                continue
-            if late_memory and has_memory:
-                event.segments = [Segment(*each) for each in memory(at)]
-            yield event
+                if of_event is None:
+                    yield step, None
+                    continue
+            event = events.event(step, with_memory=needs_memory)
+            if of_event is None or of_event(event):
+                if not needs_memory:
+                    events.add_memory(event, step[0])
+                yield step, event
+
+
+class _EventRows:
+    """Makes events of the rows of a batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._seq = batch.first_seq
+        self._kinds, self._flags, self._cpus = batch.kind.tolist(), batch.flags.tolist(), batch.cpu.tolist()
+        self.pids, self.tids, self._numbers = batch.pid.tolist(), batch.tid.tolist(), batch.nr.tolist()
+        self._durations, self._exits = batch.duration.tolist(), batch.exit.tolist()
+        self._results = batch.result.tolist()
+        self._arguments = list(zip(*(column.tolist() for column in batch.args), strict=True))
+        self._starts, self._memory = batch.segment_start.tolist(), batch.memory
+
+    def event(self, step: Step, *, with_memory: bool = True) -> Event:
+        """Return the event of a row."""
+        at, syscall, process, descriptor = step
+        has_memory = with_memory and self._starts[at] != self._starts[at + 1]
+        time = self._exits[at]
+        return Event(
+            self._seq + at, self._kinds[at], self._flags[at], self._cpus[at], self.pids[at], self.tids[at],
+            self._numbers[at], time - self._durations[at], time, self._results[at], self._arguments[at],
+            [Segment(*each) for each in self._memory(at)] if has_memory else [], syscall, process, descriptor,
+        )  # fmt: skip
+
+    def add_memory(self, event: Event, at: int) -> None:
+        """Give an event that was made without its memory what belongs to it."""
+        if self._starts[at] != self._starts[at + 1]:
+            event.segments = [Segment(*each) for each in self._memory(at)]

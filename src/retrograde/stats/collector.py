@@ -6,18 +6,19 @@ made; else each event passes the tracker first, which knows names and descriptor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrograde.events import Event, EventFlag, Kind, SegmentArg
+from retrograde.events import Event, EventFlag, Kind, SegmentArg, first_memory
 from retrograde.fields.event import COUNTS_MESSAGES
 from retrograde.filters import Filter
 from retrograde.recording import Block, BlockType
-from retrograde.recording.merge import merge_rows
+from retrograde.recording.merge import RowMerger
+from retrograde.recording.tracked import TrackedEvents
 from retrograde.state import Context, Process
 from retrograde.state.text import decode
 from retrograde.state.tracker import Tracker
@@ -25,8 +26,11 @@ from retrograde.stats.groups import Groups, Rows
 from retrograde.stats.summary import Summary
 
 if TYPE_CHECKING:
+    from retrograde.events import Segment
     from retrograde.recording import Batch, Recording
-    from retrograde.syscalls import Table
+    from retrograde.state import Descriptor
+    from retrograde.state.walk import Step
+    from retrograde.syscalls import Syscall, Table
 
 By = Literal["syscall", "process", "file", "peer"]
 BYS: tuple[By, ...] = ("syscall", "process", "file", "peer")
@@ -89,25 +93,65 @@ class Collector:
             rows &= self._decide(self.wanted, batch)
         self.events += int(np.count_nonzero(rows))
         rows &= (kind == Kind.SYSCALL) | (kind == Kind.ENTER)
-        if not rows.any():
-            return
-        every = bool(rows.all())
+        if rows.any():
+            self._add_rows(batch, np.flatnonzero(rows) if not rows.all() else slice(None))
 
-        def chosen(column: NDArray[Any]) -> NDArray[Any]:
-            return column if every else column[rows]
-
-        nr = chosen(batch.nr).astype(np.int64)
-        compat = chosen(batch.flags) & _COMPAT_FLAG != 0
-        finished = chosen(kind) == Kind.SYSCALL
-        results = chosen(batch.result)
+    def _add_rows(self, batch: Batch, rows: NDArray[np.intp] | slice, keys: NDArray[np.int64] | None = None) -> None:
+        """Take in calls by their columns; without keys they are grouped by what a column says."""
+        nr = batch.nr[rows].astype(np.int64)
+        compat = batch.flags[rows] & _COMPAT_FLAG != 0
+        finished = batch.kind[rows] == Kind.SYSCALL
+        results = batch.result[rows]
         ordinary = (nr >= 0) & (nr < _COMPAT)
         moving = finished & (results > 0) & ordinary & ~compat
         moved = np.where(moving & self._moves[np.where(ordinary, nr, 0)], results, 0)
-        if self.by == "process":
-            keys = chosen(batch.pid).astype(np.int64)
+        if keys is None:
+            if self.by == "process":
+                keys = batch.pid[rows].astype(np.int64)
+            else:
+                keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
+        self._groups.add(Rows(keys, batch.duration[rows], results, moved, finished))
+
+    # ---- rows that a tracker has seen ----
+
+    def add_steps(self, batch: Batch, steps: Iterable[Step]) -> None:
+        """Take in the rows of a batch that are wanted, as the tracker walks over them."""
+        kinds = batch.kind.tolist()
+        all_rows, rows, keys = [], [], []
+        for step in steps:
+            at = step[0]
+            all_rows.append(at)
+            if kinds[at] > Kind.ENTER:
+                continue
+            if self.by == "syscall":
+                rows.append(at)
+            elif self.by == "process":
+                rows.append(at)
+                if step[2].name:
+                    self.names[step[2].pid] = step[2].name
+            else:
+                key = self._key_of_step(batch, step)
+                if key is not None:
+                    rows.append(at)
+                    keys.append(key)
+        if not all_rows:
+            return
+        self.events += len(all_rows)
+        durations, exits = batch.duration, batch.exit
+        self._note_times(int(exits[all_rows[0]]) - int(durations[all_rows[0]]), int(exits[all_rows[-1]]))
+        if rows:
+            by_column = self.by in ("syscall", "process")
+            self._add_rows(batch, np.array(rows, np.intp), None if by_column else np.array(keys, np.int64))
+
+    def _key_of_step(self, batch: Batch, step: Step) -> int | None:
+        at, syscall, _, descriptor = step
+        if descriptor is not None:
+            name = descriptor.path if self.by == "file" else peer_name(descriptor)
+        elif self.by == "file" and syscall is not None:
+            name = _path_among(syscall, lambda: batch.segments(at))
         else:
-            keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
-        self._groups.add(Rows(keys, chosen(batch.duration), results, moved, finished))
+            return None
+        return self._key_named(name) if name is not None else None
 
     def _decide(self, wanted: Filter, batch: Batch) -> NDArray[np.bool_]:
         holds, fails = wanted.decide(batch, self.table)
@@ -181,10 +225,13 @@ class Collector:
                 self.names[event.pid] = event.process.name
             return event.pid
         name = file_of(event) if self.by == "file" else peer_of(event)
-        if name is None:
-            return None
-        key = self._keys.setdefault(name, len(self._keys))
-        self.names[key] = name
+        return self._key_named(name) if name is not None else None
+
+    def _key_named(self, name: str) -> int:
+        key = self._keys.get(name)
+        if key is None:
+            key = self._keys[name] = len(self._keys)
+            self.names[key] = name
         return key
 
     # ---- the result ----
@@ -229,19 +276,26 @@ def file_of(event: Event) -> str | None:
     descriptor = event.descriptor
     if descriptor is not None:
         return descriptor.path
-    if event.syscall is None:
-        return None
-    for position, param in enumerate(event.syscall.params):
+    return _path_among(event.syscall, lambda: event.segments) if event.syscall is not None else None
+
+
+def _path_among(syscall: Syscall, segments: Callable[[], list[Segment]]) -> str | None:
+    """Return the first path among a call's arguments."""
+    for position, param in enumerate(syscall.params):
         if param.type.kind == "path":
-            data = event.memory(position)
+            data = first_memory(segments(), position)
             return decode(data) if data else None
     return None
 
 
 def peer_of(event: Event) -> str | None:
     """Return who is at the other end of the socket that a call is about."""
-    descriptor = event.descriptor
-    if descriptor is None or not descriptor.is_socket or descriptor.remote is None:
+    return peer_name(event.descriptor) if event.descriptor is not None else None
+
+
+def peer_name(descriptor: Descriptor) -> str | None:
+    """Return who is at the other end of a socket."""
+    if not descriptor.is_socket or descriptor.remote is None:
         return None
     return f"{descriptor.protocol or descriptor.family} {descriptor.remote}"
 
@@ -269,22 +323,26 @@ def feed(
                     collector.add_batch(block.batch())
         return
     tracker = Tracker(Context.from_info(info), collector.table)
-    wanted = collector.wanted.matches if collector.wanted is not None else None
-
-    def rows() -> Iterator[Event]:
-        for block in blocks:
-            with held:
-                _take_other(collector, block)
+    source = TrackedEvents(tracker, RowMerger(lambda seq, text: None), collector.wanted)
+    for block in blocks:
+        with held:
+            _take_other(collector, block)
             if block.type == BlockType.SNAPSHOT:
                 tracker.load_snapshot(block.snapshot())
             elif block.type == BlockType.EVENTS:
-                yield from block.batch().events()
+                _take_events(collector, source, block.batch())
+    with held:
+        for event in source.finish():
+            collector.add_event(event)
 
-    for event in merge_rows(rows(), lambda seq, text: None):
-        tracker.apply(event)
-        if wanted is None or wanted(event):
-            with held:
-                collector.add_event(event)
+
+def _take_events(collector: Collector, source: TrackedEvents, batch: Batch) -> None:
+    steps = source.steps(batch)
+    if steps is not None:
+        collector.add_steps(batch, steps)
+        return
+    for event in source.batch(batch):
+        collector.add_event(event)
 
 
 def _take_other(collector: Collector, block: Block) -> None:
