@@ -76,7 +76,7 @@ class Segment:
     data: bytes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Event:
     """One event.
 
@@ -110,6 +110,15 @@ class Event:
     syscall: Syscall | None = None
     process: Process | None = None
     descriptor: Descriptor | None = None
+
+    def __str__(self) -> str:
+        """Return the event as `retrograde read` prints it, with what is known of its process at the moment."""
+        from retrograde.printer.lines import event_text
+
+        return event_text(self)
+
+    def __repr__(self) -> str:
+        return f"<Event {self}>"
 
     @property
     def failed(self) -> bool:

@@ -19,12 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrograde.events import Event, EventFlag, Kind
-from retrograde.printer.arguments import exit_text, format_info, other_pairs, renderer, signal_details, type_name
+from retrograde.printer.arguments import (
+    event_type,
+    exit_text,
+    format_info,
+    other_pairs,
+    renderer,
+    signal_details,
+    type_name,
+)
 from retrograde.printer.colours import PLAIN, Palette
 from retrograde.printer.merger import Merger
 from retrograde.printer.renderer import Formatter, Renderer, Segments
 from retrograde.printer.shapes import shapes
-from retrograde.printer.times import NS, ClockPrefixes, SecondPrefixes, time_texts
+from retrograde.printer.times import NS, ClockPrefixes, SecondPrefixes, clock_text, time_texts
 from retrograde.state import Process, Tracker
 from retrograde.state.calls import of_success
 from retrograde.state.changes import NUMBERS, Changes
@@ -492,6 +500,14 @@ def write_lines(lines: Iterable[str]) -> bytes:
 
 def default_line(event: Event) -> str:
     """Return `type info` of an event, for messages."""
-    from retrograde.printer.arguments import event_type
+    info = format_info(event)
+    return f"{event_type(event)} {info}" if info else event_type(event)
 
-    return f"{event_type(event)} {format_info(event)}"
+
+def event_text(event: Event) -> str:
+    """Return an event's line in the default look; also of one that no tracker has seen."""
+    process = event.process
+    label = process.labels[event.tid] if process is not None else f"<NA> ({event.tid})"
+    offset = process.context.realtime_offset if process is not None else 0
+    direction = ">" if event.kind == Kind.ENTER else "<"
+    return f"{event.seq} {clock_text(event.exit + offset)} {event.cpu} {label} {direction} {default_line(event)}"

@@ -24,7 +24,7 @@ class ThreadLabels(dict[int, str]):
         return text
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Process:
     """A process, from its fork to its exit. A reused pid is a new object.
 
@@ -75,6 +75,9 @@ class Process:
 
     def __post_init__(self) -> None:
         self.labels = ThreadLabels(self)
+
+    def __repr__(self) -> str:
+        return f"Process({self.pid}, {self.name!r})"
 
     @property
     def cmdline(self) -> str:
