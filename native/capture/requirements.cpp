@@ -4,6 +4,7 @@
 #include "base/unique_fd.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -47,6 +48,13 @@ std::string own_path() {
     return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : "retrograde-capture";
 }
 
+bool holds_types(const std::string &file) {
+    btf *types = btf__parse(file.c_str(), nullptr);
+    const bool any = types && btf__type_cnt(types) > 1; // the first is void
+    btf__free(types);
+    return any;
+}
+
 } // namespace
 
 void require_ebpf(const Options &options) {
@@ -77,6 +85,8 @@ void require_ebpf(const Options &options) {
                           "CONFIG_DEBUG_INFO_BTF=y, or its BTF with --btf FILE (btfhub.io has many)");
     if (!options.btf_file.empty() && ::access(options.btf_file.c_str(), R_OK) != 0)
         missing.push_back("the file " + options.btf_file + " of --btf");
+    else if (!options.btf_file.empty() && !holds_types(options.btf_file))
+        missing.push_back("type information in the file " + options.btf_file + " of --btf: it holds no BTF");
     if (may_load) {
         UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "rg_probe", 0, 0, 65536, nullptr));
         if (!ring && errno == ENOSYS)

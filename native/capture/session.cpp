@@ -74,7 +74,7 @@ class Session {
     EventWriter writer_;
     std::unique_ptr<Backend> backend_;
     bool is_ebpf_ = true, released_ = false;
-    std::uint64_t begun_ns_ = 0, rotation_checked_ns_ = 0;
+    std::uint64_t begun_ns_ = 0, rotation_checked_ns_ = 0, rotation_checked_bytes_ = 0;
 };
 
 // The command waits before its execve; where there is no such command nothing else is begun.
@@ -175,9 +175,15 @@ std::optional<EndReason> Session::limit_reached(std::uint64_t now) const {
 }
 
 void Session::rotate_if_due(std::uint64_t now) {
-    if ((options_.last_bytes == 0 && options_.last_ns == 0) || now - rotation_checked_ns_ < rotation_check_ns)
+    if (options_.last_bytes == 0 && options_.last_ns == 0)
+        return;
+    // What comes fast does not wait for the next look at the clock.
+    const bool grown =
+        options_.last_bytes && writer_.stored_bytes() - rotation_checked_bytes_ >= options_.last_bytes / rotated_parts;
+    if (!grown && now - rotation_checked_ns_ < rotation_check_ns)
         return;
     rotation_checked_ns_ = now;
+    rotation_checked_bytes_ = writer_.stored_bytes();
     writer_.sync();
     if (!output_.rotation_due(now))
         return;

@@ -32,9 +32,6 @@ std::uint32_t random_stamp() {
     return stamp;
 }
 
-// A flight recorder keeps this many files, so that at least (n-1)/n of what was asked for is always there.
-constexpr std::uint64_t rotated_parts = 8;
-
 void write_whole(int fd, std::span<const unsigned char> bytes, const std::string &where) {
     while (!bytes.empty()) {
         ssize_t written = ::write(fd, bytes.data(), bytes.size());
