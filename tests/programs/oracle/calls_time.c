@@ -76,3 +76,54 @@ CASE(clock_nanosleep_interrupted) {
     *t = (struct timespec){5, 0};
     FAILS(clock_nanosleep, CLOCK_MONOTONIC, 0, t, slot());
 }
+
+CASE(timer_rest) {
+    int *t = slot();
+    CALL(timer_create, CLOCK_MONOTONIC, SLOT_OF(struct sigevent, {.sigev_notify = SIGEV_NONE}), t);
+    CALL(timer_getoverrun, *t);
+    CALL(timer_settime, *t, 0, SLOT_OF(struct itimerspec, {{0, 0}, {100, 0}}), NULL);
+    CALL(timer_gettime, *t, slot());
+    CALL(timer_delete, *t);
+    FAILS(timer_gettime, *t, slot());
+    FAILS(timer_settime, *t, 0, SLOT_OF(struct itimerspec, {{0, 0}, {100, 0}}), slot());
+    FAILS(timer_create, 12345, NULL, slot());
+    FAILS(timer_create, CLOCK_MONOTONIC_RAW, NULL, slot());
+    FAILS(timer_create, CLOCK_MONOTONIC, NULL, (void *)8);
+}
+CASE(timerfd_read) {
+    int t = CALL(timerfd_create, CLOCK_MONOTONIC, 0);
+    CALL(timerfd_settime, t, 0, SLOT_OF(struct itimerspec, {{0, 0}, {0, 1000}}), NULL);
+    CALL(read, t, slot(), 8);
+}
+/* A clock is set by nothing of this: the pointers are bad, or the time is. */
+CASE(settimeofday) {
+    FAILS(settimeofday, (void *)8, NULL);
+    FAILS(settimeofday, SLOT_OF(struct timeval, {-1, -1}), NULL);
+    FAILS(clock_settime, CLOCK_REALTIME, (void *)8);
+    FAILS(clock_settime, CLOCK_MONOTONIC, SLOT_OF(struct timespec, {1, 1}));
+}
+CASE(clocks_fail) {
+    FAILS(clock_gettime, 12345, slot());
+    FAILS(clock_getres, 12345, slot());
+    CALL(clock_gettime, CLOCK_PROCESS_CPUTIME_ID, slot());
+    CALL(clock_getres, CLOCK_MONOTONIC, NULL);
+    FAILS(clock_adjtime, CLOCK_MONOTONIC, memset(slot(), 0, 208));
+    struct timex *t = memset(slot(), 0, sizeof *t);
+    t->modes = ADJ_TICK; /* no tick is that short */
+    FAILS(adjtimex, t);
+    FAILS(getitimer, 99, slot());
+    FAILS(setitimer, 99, memset(slot(), 0, 32), slot());
+}
+CASE(itimers) {
+    CALL(setitimer, ITIMER_VIRTUAL, SLOT_OF(struct itimerval, {{0, 0}, {100, 0}}), slot());
+    CALL(getitimer, ITIMER_VIRTUAL, slot());
+}
+CASE(sleeps) {
+    struct timespec *t = SLOT_OF(struct timespec, {0, 1000});
+    CALL(clock_nanosleep, CLOCK_MONOTONIC, 0, t, slot());
+    CALL(clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, t, slot());
+    FAILS(nanosleep, SLOT_OF(struct timespec, {0, -1}), slot());
+    FAILS(clock_nanosleep, 12345, 0, t, slot());
+    interrupt_soon();
+    FAILS(clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, SLOT_OF(struct timespec, {1l << 40, 0}), slot());
+}
