@@ -37,7 +37,7 @@ VERBS: dict[str, str] = {
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser; the arguments of ``verb`` alone are filled in (of every verb if it is None)."""
+    """Return the parser; the arguments of ``verb`` alone are filled in (of every verb if it is None; "": of none)."""
     parser = argparse.ArgumentParser(
         prog="retrograde",
         description="A flight recorder and a time machine for Linux programs.",
@@ -69,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean `retrograde {near[0]}`?" if near else "`retrograde --help` lists the verbs"
         print(f"retrograde: there is no verb {verb!r}\n{hint}", file=sys.stderr)
         return EXIT_USAGE
-    arguments, unknown = build_parser(verb).parse_known_args(words)
+    # Without a verb no module is needed: what each does stands above.
+    arguments, unknown = build_parser(verb or "").parse_known_args(words)
     if unknown:
         print(
             f"retrograde {arguments.verb}: there is no option {unknown[0]!r} here\n"

@@ -136,16 +136,14 @@ class Shapes:
         """Return for each row which line of the table the command among its arguments selects, as a number from 1."""
         found = np.zeros(len(rows), np.int64)
         numbers = batch.nr[rows]
-        for nr in np.unique(numbers).tolist():
+        for nr in set(numbers.tolist()):
             of_nr = np.flatnonzero(numbers == nr)
+            at = rows[of_nr]
             columns = {index for chooser in self._render.table.choosers(nr) for index, _ in chooser.selectors}
-            words = np.zeros(len(of_nr), np.int64)  # commands, numbered
-            for index in columns:
-                unique, inverse = np.unique(batch.args[index][rows[of_nr]], return_inverse=True)
-                _, words = np.unique(words * len(unique) + inverse, return_inverse=True)
-            _, first, inverse = np.unique(words, return_index=True, return_inverse=True)
-            chosen = [self._variant(batch, nr, row) for row in rows[of_nr[first]].tolist()]
-            found[of_nr] = np.array(chosen, np.int64)[inverse]
+            commands = list(zip(*(batch.args[index][at].tolist() for index in sorted(columns)), strict=True))
+            first = dict(zip(reversed(commands), at[::-1].tolist(), strict=True))
+            chosen = {command: self._variant(batch, nr, row) for command, row in first.items()}
+            found[of_nr] = [chosen[command] for command in commands]
         return found
 
     def _variant(self, batch: Batch, nr: int, row: int) -> int:

@@ -60,12 +60,11 @@ def time_texts(times: NDArray[np.int64], prefixes: Mapping[int, str]) -> list[st
         digits[:, place] = rest - tenth * 10 + ord("0")
         rest = tenth
     endings: list[str] = digits.view("U9")[:, 0].tolist()
-    unique, inverse = np.unique(seconds, return_inverse=True)
-    texts = [prefixes[second] for second in unique.tolist()]
-    if len(texts) == 1:
-        prefix = texts[0]
+    # No np.unique: it imports a large part of numpy.
+    if len(seconds) and (seconds == seconds[0]).all():
+        prefix = prefixes[int(seconds[0])]
         return [prefix + ending for ending in endings]
-    return [texts[place] + ending for place, ending in zip(inverse.tolist(), endings, strict=True)]
+    return [prefixes[second] + ending for second, ending in zip(seconds.tolist(), endings, strict=True)]
 
 
 def clock_prefix(second: int) -> str:

@@ -64,7 +64,8 @@ class Changes:
         for number, argument, values in self._commands:
             rows = np.flatnonzero(changing & (nr == number))
             if len(rows):
-                changing[rows] = np.isin(batch.args[argument][rows].astype(np.uint32), values)
+                commands = batch.args[argument][rows].astype(np.uint32)
+                changing[rows] = (commands[:, None] == values).any(axis=1)  # not np.isin: its imports cost 20 ms
         return changing
 
     def rows(self, batch: Batch) -> NDArray[np.bool_]:
