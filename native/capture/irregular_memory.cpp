@@ -15,7 +15,9 @@
 #include <net/if.h>
 #include <string>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
@@ -76,6 +78,20 @@ void process_vm_writev_memory(const Call &call) {
         call.out(3, vector[0], length, RG_SEG_NESTED);
         left -= length;
     }
+}
+
+// A socket's filter, whose instructions the length counts (net/core/filter.c, sk_get_filter).
+void getsockopt_filter_memory(const Call &call) {
+    constexpr std::uint64_t instruction_size = 8;
+    std::uint32_t count;
+    if (call.succeeded() && call.event.args[1] == SOL_SOCKET && call.memory.get(call.event.args[4], count))
+        call.out(3, call.event.args[3], count * instruction_size);
+}
+
+// The one command of PR_SET_MM that writes: kernel/sys.c, prctl_set_mm.
+void prctl_mm_memory(const Call &call) {
+    if (call.succeeded() && call.event.args[1] == PR_SET_MM_MAP_SIZE)
+        call.out(2, call.event.args[2], sizeof(std::uint32_t));
 }
 
 // A u16 for each semaphore, of which the set itself knows the number.
@@ -331,6 +347,10 @@ void visit_irregular_memory(const ProcessMemory &memory, const rg_event &event, 
         return clone3_memory(call);
     case SYS_process_vm_writev:
         return process_vm_writev_memory(call);
+    case SYS_getsockopt:
+        return getsockopt_filter_memory(call);
+    case SYS_prctl:
+        return prctl_mm_memory(call);
     case SYS_semctl:
         return semctl_getall_memory(call);
     case SYS_ioctl:
