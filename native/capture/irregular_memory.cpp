@@ -3,6 +3,7 @@
 #include "capture/process_facts.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <linux/bpf.h>
@@ -279,6 +280,54 @@ MapSizes map_sizes(pid_t pid, std::uint32_t map_fd) {
     return sizes;
 }
 
+// What the structure of BPF_OBJ_GET_INFO_BY_FD leads to, which depends on what the descriptor is. The kernel has put
+// the true lengths in the place of those that there was room for (kernel/bpf/syscall.c, bpf_prog_get_info_by_fd): these
+// are the most that it may have written.
+void bpf_info_memory(const Call &call, const bpf_attr &attr) {
+    const auto nested = [&](std::uint64_t address, std::uint64_t count, std::uint64_t size) {
+        call.out(1, address, count * size, RG_SEG_NESTED);
+    };
+    nested(attr.info.info, attr.info.info_len, 1);
+    const std::string fdinfo = "\n" + read_proc_file(static_cast<pid_t>(call.event.tid),
+                                                     "fdinfo/" + std::to_string(attr.info.bpf_fd), 1 << 16);
+    const auto has = [&](const char *key) { return fdinfo.find(key) != std::string::npos; };
+    if (has("\nprog_type:")) {
+        bpf_prog_info info{};
+        call.memory.read(attr.info.info, &info, std::min<std::uint64_t>(sizeof info, attr.info.info_len));
+        nested(info.jited_prog_insns, info.jited_prog_len, 1);
+        nested(info.xlated_prog_insns, info.xlated_prog_len, 1);
+        nested(info.map_ids, info.nr_map_ids, 4);
+        nested(info.jited_ksyms, info.nr_jited_ksyms, 8);
+        nested(info.jited_func_lens, info.nr_jited_func_lens, 4);
+        nested(info.func_info, info.nr_func_info, info.func_info_rec_size);
+        nested(info.line_info, info.nr_line_info, info.line_info_rec_size);
+        nested(info.jited_line_info, info.nr_jited_line_info, info.jited_line_info_rec_size);
+        nested(info.prog_tags, info.nr_prog_tags, BPF_TAG_SIZE);
+    } else if (has("\nlink_type:")) {
+        bpf_link_info info{};
+        call.memory.read(attr.info.info, &info, std::min<std::uint64_t>(sizeof info, attr.info.info_len));
+        if (info.type == BPF_LINK_TYPE_RAW_TRACEPOINT)
+            nested(info.raw_tracepoint.tp_name, info.raw_tracepoint.tp_name_len, 1);
+        else if (info.type == BPF_LINK_TYPE_ITER)
+            nested(info.iter.target_name, info.iter.target_name_len, 1);
+    } else if (has("\nbtf_id:") && !has("\nmap_type:")) {
+        bpf_btf_info info{};
+        call.memory.read(attr.info.info, &info, std::min<std::uint64_t>(sizeof info, attr.info.info_len));
+        nested(info.btf, info.btf_size, 1);
+        nested(info.name, std::uint64_t{info.name_len} + 1, 1);
+    }
+}
+
+// A batch that comes to the map's end has failed with ENOENT, and has written what there was.
+void bpf_batch_memory(const Call &call, const bpf_attr &attr) {
+    if (!call.succeeded() && call.event.result != -ENOENT)
+        return;
+    const MapSizes sizes = map_sizes(static_cast<pid_t>(call.event.tid), attr.batch.map_fd);
+    call.out(1, attr.batch.keys, attr.batch.count * sizes.key, RG_SEG_NESTED);
+    call.out(1, attr.batch.values, attr.batch.count * sizes.value, RG_SEG_NESTED);
+    call.out(1, attr.batch.out_batch, std::max<std::uint64_t>(sizes.key, 4), RG_SEG_NESTED);
+}
+
 void bpf_memory(const Call &call) {
     bpf_attr attr{};
     const std::uint64_t size = std::min<std::uint64_t>(call.event.args[2], sizeof attr);
@@ -297,6 +346,9 @@ void bpf_memory(const Call &call) {
         if (attr.btf_log_level)
             nested(attr.btf_log_buf, attr.btf_log_size);
         return;
+    case BPF_MAP_LOOKUP_BATCH:
+    case BPF_MAP_LOOKUP_AND_DELETE_BATCH:
+        return bpf_batch_memory(call, attr);
     default:
         break;
     }
@@ -310,16 +362,8 @@ void bpf_memory(const Call &call) {
     case BPF_MAP_GET_NEXT_KEY:
         nested(attr.next_key, map_sizes(pid, attr.map_fd).key);
         break;
-    case BPF_MAP_LOOKUP_BATCH:
-    case BPF_MAP_LOOKUP_AND_DELETE_BATCH: {
-        const MapSizes sizes = map_sizes(pid, attr.batch.map_fd);
-        nested(attr.batch.keys, attr.batch.count * sizes.key);
-        nested(attr.batch.values, attr.batch.count * sizes.value);
-        nested(attr.batch.out_batch, std::max<std::uint64_t>(sizes.key, 4));
-        break;
-    }
     case BPF_OBJ_GET_INFO_BY_FD:
-        nested(attr.info.info, attr.info.info_len);
+        bpf_info_memory(call, attr);
         break;
     case BPF_PROG_QUERY:
         nested(attr.query.prog_ids, attr.query.prog_cnt * std::uint64_t{4});

@@ -76,6 +76,9 @@ std::vector<Mapping> writable_mappings(pid_t pid) {
             continue;
         if (rights[0] != 'r' || rights[1] != 'w')
             continue;
+        // The ring of io_setup, which the table calls unsupported: the kernel writes it at any time.
+        if (line.compare(static_cast<std::size_t>(name), 6, "/[aio]") == 0)
+            continue;
         mappings.push_back({start, end, rights[3] == 's', inode == 0 && rights[3] == 'p', line.substr(name)});
     }
     return mappings;

@@ -118,7 +118,8 @@ CASE(mq_timedsend) {
 /* System V. */
 CASE(msgctl_stats) {
     int q = msgget(IPC_PRIVATE, 0600);
-    CALL(msgctl, q, IPC_SET, slot_with(&(struct msqid_ds){.msg_qbytes = 1000, .msg_perm.mode = 0600}, sizeof(struct msqid_ds)));
+    CALL(msgctl, q, IPC_SET,
+         slot_with(&(struct msqid_ds){.msg_qbytes = 1000, .msg_perm.mode = 0600}, sizeof(struct msqid_ds)));
     TRY(msgctl, 0, MSG_INFO, slot());
     TRY(msgctl, 0, MSG_STAT, slot());
     TRY(msgctl, 0, 13, slot()); /* MSG_STAT_ANY */

@@ -411,10 +411,10 @@ CASE(sendto_fails) {
 }
 CASE(ioctl_interfaces) {
     int u = socket(AF_INET, SOCK_DGRAM, 0);
-    static const unsigned requests[] = {SIOCGIFNAME,    SIOCGIFFLAGS,   SIOCGIFADDR,   SIOCGIFDSTADDR, SIOCGIFBRDADDR,
-                                        SIOCGIFNETMASK, SIOCGIFMETRIC,  SIOCGIFMTU,    SIOCGIFHWADDR,  SIOCGIFINDEX,
-                                        SIOCGIFTXQLEN,  SIOCGIFMAP,     SIOCGIFPFLAGS, 0x8947,         0x8948,
-                                        0x89b1};
+    static const unsigned requests[] = {SIOCGIFNAME,    SIOCGIFFLAGS,   SIOCGIFADDR,   SIOCGIFDSTADDR,
+                                        SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCGIFMETRIC, SIOCGIFMTU,
+                                        SIOCGIFHWADDR,  SIOCGIFINDEX,   SIOCGIFTXQLEN, SIOCGIFMAP,
+                                        SIOCGIFPFLAGS,  0x8947,         0x8948,        0x89b1};
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         char *r = memset(slot(), 0, 40);
         if (requests[i] == SIOCGIFNAME)
@@ -442,7 +442,8 @@ CASE(ioctl_ethtool) {
 }
 CASE(ioctl_sockets) {
     int server, s = connected(&server), u = socket(AF_INET, SOCK_DGRAM, 0);
-    static const unsigned requests[] = {FIONREAD, 0x5411, SIOCATMARK, 0x894b, SIOCGPGRP, 0x8903, 0x8906, 0x8907, 0x8954};
+    static const unsigned requests[] = {FIONREAD, 0x5411, SIOCATMARK, 0x894b, SIOCGPGRP,
+                                        0x8903,   0x8906, 0x8907,     0x8954};
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         TRY(ioctl, s, requests[i], slot());
         TRY(ioctl, u, requests[i], memset(slot(), 0, 100));

@@ -347,10 +347,29 @@ CASE(pause) {
 }
 #endif
 CASE(prctl_gets) {
-    static const int options[] = {PR_GET_DUMPABLE, PR_GET_KEEPCAPS, PR_GET_TIMING, PR_GET_SECCOMP, PR_GET_SECUREBITS,
-                                  PR_GET_TIMERSLACK, PR_GET_UNALIGN, PR_GET_FPEMU, PR_GET_FPEXC, PR_GET_ENDIAN,
-                                  PR_MCE_KILL_GET, PR_GET_NO_NEW_PRIVS, PR_GET_THP_DISABLE, PR_GET_FP_MODE,
-                                  PR_GET_IO_FLUSHER, 64 /* PR_GET_MDWE... */, 66, 68, 70, 72, 74, 76, 78};
+    static const int options[] = {PR_GET_DUMPABLE,
+                                  PR_GET_KEEPCAPS,
+                                  PR_GET_TIMING,
+                                  PR_GET_SECCOMP,
+                                  PR_GET_SECUREBITS,
+                                  PR_GET_TIMERSLACK,
+                                  PR_GET_UNALIGN,
+                                  PR_GET_FPEMU,
+                                  PR_GET_FPEXC,
+                                  PR_GET_ENDIAN,
+                                  PR_MCE_KILL_GET,
+                                  PR_GET_NO_NEW_PRIVS,
+                                  PR_GET_THP_DISABLE,
+                                  PR_GET_FP_MODE,
+                                  PR_GET_IO_FLUSHER,
+                                  64 /* PR_GET_MDWE... */,
+                                  66,
+                                  68,
+                                  70,
+                                  72,
+                                  74,
+                                  76,
+                                  78};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         TRY(prctl, options[i], slot(), 0, 0, 0);
         TRY(prctl, options[i], 0, 0, 0, 0);

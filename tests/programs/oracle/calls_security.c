@@ -83,7 +83,7 @@ CASE(seccomp_filter) {
     FAILS(seccomp, 99, 0, slot());
     CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     int n = CALL(seccomp, 1, 8, slot_with(&program, sizeof program)); /* with a listener */
-    FAILS(ioctl, n, 0xc0502101, slot());                             /* SECCOMP_IOCTL_NOTIF_RECV */
+    FAILS(ioctl, n, 0xc0502101, slot());                              /* SECCOMP_IOCTL_NOTIF_RECV */
     FAILS(ioctl, n, 0xc0182101, slot());
     CALL(prctl, PR_GET_SECCOMP, slot());
 }

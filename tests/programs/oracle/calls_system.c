@@ -144,7 +144,9 @@ CASE(sysfs_others) {
 CASE(io_getevents) {
     unsigned long context = 0;
     CALL(io_setup, 4, &context);
-    struct iocb block = {.aio_fildes = file_with_data(), .aio_lio_opcode = IOCB_CMD_PWRITE, .aio_nbytes = 10,
+    struct iocb block = {.aio_fildes = file_with_data(),
+                         .aio_lio_opcode = IOCB_CMD_PWRITE,
+                         .aio_nbytes = 10,
                          .aio_buf = (uint64_t)arena};
     struct iocb *blocks[] = {&block};
     CALL(io_submit, context, 1, blocks);
@@ -216,7 +218,7 @@ CASE(bpf_prog_load) {
     w[0] = 1; /* BPF_PROG_TYPE_SOCKET_FILTER */
     w[1] = 2;
     a[1] = (uint64_t)good;
-    a[2] = (uint64_t)"GPL";
+    a[2] = (uint64_t) "GPL";
     w[6] = 1;
     w[7] = 1000;
     a[4] = (uint64_t)slot();
