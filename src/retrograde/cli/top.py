@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from retrograde.cli.live import add_live_arguments, live_options
+from retrograde.cli.reading import report_problems
 from retrograde.cli.stats import add_summary_arguments, show
 from retrograde.errors import EXIT_DONE, UsageError
 from retrograde.filters import Filter
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     with start_capture(options) as capture:
         recording = capture.recording()
         watch(recording.blocks(), recording.info, wanted, arguments)
+        report_problems(recording)
     return EXIT_DONE
 
 

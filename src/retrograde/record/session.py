@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -19,6 +20,8 @@ from retrograde.recording import Recording
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
+# What nobody keeps must not fill the disk, however long it is watched: the capture keeps this much for a slow reader.
+LIVE_BYTES = "256M"
 
 
 def command_environment() -> dict[str, str]:
@@ -96,12 +99,15 @@ class LiveCapture:
 
     Args:
         options: what to capture.
-        keep: the recording to keep; None for a temporary one that is removed at the end.
+        keep: the recording to keep; None for a temporary one, of which the latest part alone is kept (``options.last``
+            says how much), and nothing at the end.
     """
 
     def __init__(self, options: CaptureOptions, keep: Path | None = None) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="retrograde-")) if keep is None else None
         folder = keep if keep is not None else self._temporary_path() / "live"
+        if keep is None and options.last is None:
+            options = replace(options, last=LIVE_BYTES)
         try:
             self.capture = Capture(options, folder)
         except BaseException:
@@ -130,15 +136,17 @@ class LiveCapture:
         finally:
             self._remove()
 
+    def _has_begun(self) -> bool:
+        return any(self.capture.folder.glob("events-*"))
+
     def recording(self) -> Recording:
         """Return the recording, which yields its blocks, batches and events as they are written.
 
         Raises:
             CannotError, UsageError, RetrogradeError: as :meth:`Capture.wait`, where there is none to be read.
         """
-        first = self.capture.folder / "events-000000"
-        while not first.exists():
-            if self.capture.poll() is not None and not first.exists():
+        while not self._has_begun():
+            if self.capture.poll() is not None and not self._has_begun():
                 self.capture.wait()
                 raise RetrogradeError(f"the capture left no recording in {self.capture.folder}")
             time.sleep(_POLL_SECONDS)
