@@ -1,14 +1,16 @@
-"""How fast recordings are read: columns, lines and events per second on one core, and the memory that reading takes.
+"""How fast recordings are read: columns, lines, events and statistics on one core, and the memory that reading takes.
 
-python bench/reading.py
+python -m bench.reading [--write docs/experiments/reading.md]
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import io
 import json
 import os
-import resource
+import platform
 import statistics
 import subprocess
 import sys
@@ -21,6 +23,17 @@ import retrograde
 from retrograde.record.program import find_capture_program
 
 ROUNDS = 5
+Work = Callable[[Path], None]
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes what is written, as /dev/null does."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        return len(data)  # type: ignore[arg-type]
 
 
 def _capture(folder: Path, *command: str) -> None:
@@ -29,67 +42,169 @@ def _capture(folder: Path, *command: str) -> None:
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def _columns(folder: Path) -> int:
+def _columns(folder: Path) -> None:
     with retrograde.open(folder) as recording:
-        return sum(batch.count + int(batch.exit[-1] & 0) for batch in recording.batches())
+        for batch in recording.batches():
+            batch.exit, batch.result, batch.args  # noqa: B018 - a column is read when it is asked for
 
 
-def _lines(folder: Path) -> int:
-    from retrograde.cli import main
-
-    saved, sys.stdout = sys.stdout, io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    try:
-        main(["read", str(folder)])
-        sys.stdout.flush()
-        return sys.stdout.buffer.getvalue().count(b"\n")  # type: ignore[attr-defined]
-    finally:
-        sys.stdout = saved
-
-
-def _events(folder: Path) -> int:
+def _events(folder: Path) -> None:
     with retrograde.open(folder) as recording:
-        return sum(1 for _ in recording.events())
+        for _ in recording.events():
+            pass
 
 
-def _rate(work: Callable[[Path], int], folder: Path) -> tuple[float, int]:
-    rates = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        count = work(folder)
-        rates.append(count / (time.process_time() - start))
-    return statistics.median(rates), count
+def _verb(verb: str, *options: str) -> Work:
+    def work(folder: Path) -> None:
+        from retrograde.cli import main
+
+        saved, sys.stdout = sys.stdout, io.TextIOWrapper(io.BufferedWriter(_Nowhere()), encoding="utf-8")
+        try:
+            if main([verb, str(folder), *options]) != 0:
+                raise RuntimeError(f"{verb} failed")
+            sys.stdout.flush()
+        finally:
+            sys.stdout = saved
+
+    return work
+
+
+WORKS: dict[str, Work] = {
+    "columns": _columns,
+    "`read`": _verb("read"),
+    "`read --strace`": _verb("read", "--strace"),
+    "`read 'proc.name = ls'`": _verb("read", "proc.name = ls"),
+    "`read 'fd.name contains linux'`": _verb("read", "fd.name contains linux"),
+    "`read -p '%evt.num %proc.name %fd.name %evt.args'`": _verb("read", "-p", "%evt.num %proc.name %fd.name %evt.args"),
+    "`read --json`": _verb("read", "--json"),
+    "`Recording.events()`": _events,
+    "`stats`": _verb("stats", "--json"),
+    "`stats --by file`": _verb("stats", "--by", "file", "--json"),
+    "`stats --by peer`": _verb("stats", "--by", "peer", "--json"),
+    "`stats 'proc.name = ls'`": _verb("stats", "proc.name = ls", "--json"),
+}
+
+
+def _rates(folder: Path, count: int) -> dict[str, list[float]]:
+    """Return the rates of each work, a round after the other so that a busy moment of the machine hits all alike."""
+    rates: dict[str, list[float]] = {name: [] for name in WORKS}
+    for number in range(ROUNDS + 1):
+        for name, work in WORKS.items():
+            start = time.process_time()
+            work(folder)
+            if number:  # the first round imports modules and makes formatters
+                rates[name].append(count / (time.process_time() - start))
+    return rates
+
+
+# Not ru_maxrss: a process that was forked inherits its parent's.
+_PEAK = """
+import sys
+from retrograde.cli import main
+main(["read", sys.argv[1]])
+line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+print(line.split()[1], file=sys.stderr)
+"""
 
 
 def _peak_of_reading(folder: Path) -> int:
-    """Return the peak resident memory, KiB, of a process that reads all columns."""
-    code = "import sys, retrograde\nwith retrograde.open(sys.argv[1]) as r:\n    for b in r.batches(): b.exit"
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = status
-    if status != 0:
-        raise RuntimeError(f"reading {folder} failed: {status}")
-    return usage.ru_maxrss
+    """Return the peak resident memory, KiB, of a process that prints all lines."""
+    words = [sys.executable, "-c", _PEAK, str(folder)]
+    done = subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return int(done.stderr.split()[-1])
+
+
+def _start_up(*words: str) -> float:
+    """Return the median wall-clock time of a command, in seconds."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "retrograde", *words], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def measure(place: Path) -> dict[str, object]:
+    """Return all figures.
+
+    Args:
+        place: an empty folder for recordings.
+    """
+    folders = {name: place / name for name in ("dd", "mixed", "large", "tiny")}
+    _capture(folders["tiny"], "true")
+    _capture(folders["dd"], "dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=200k", "status=none")
+    mixed = "find /usr/share -name '*.h'; ls -lR /usr/include; python3 -c 'import json, http'"
+    _capture(folders["mixed"], "sh", "-c", mixed)
+    _capture(folders["large"], "dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=6k", "status=none")
+    result: dict[str, object] = {}
+    for name in ("dd", "mixed"):
+        with retrograde.open(folders[name]) as recording:
+            count = recording.summary.events
+        result[name] = {"events": count, "rates": _rates(folders[name], count)}
+    result["memory"] = {
+        name: {"bytes": sum(path.stat().st_size for path in folder.iterdir()), "peak_kib": _peak_of_reading(folder)}
+        for name, folder in folders.items()
+    }
+    result["start_up"] = {"--help": _start_up("--help"), "read": _start_up("read", str(folders["tiny"]))}
+    return result
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def report(result: dict[str, object], load: tuple[float, float, float]) -> str:
+    """Return the figures as a page."""
+    lines = [
+        "# How fast recordings are read",
+        "",
+        "`make bench-reading` writes this page. One core, processor time (`time.process_time`), warm: a round that",
+        f"imports modules goes before; the works take turns, {ROUNDS} rounds; median (least–most).",
+        "`dd` is `dd bs=1 count=200k`; `mixed` is `find /usr/share`, `ls -lR /usr/include` and a start of python.",
+        "Start-up is wall-clock time with a recording of `true`; memory is the peak (VmHWM) of one that prints all.",
+        "",
+        f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}, Python "
+        f"{platform.python_version()}, load average at the start {', '.join(f'{each:.1f}' for each in load)}.",
+        "",
+    ]
+    table: dict[str, list[str]] = {name: [] for name in WORKS}
+    heads = []
+    for recording in ("dd", "mixed"):
+        found: dict[str, object] = result[recording]  # type: ignore[assignment]
+        heads.append(f"{recording}, {found['events']:,} events")
+        for name, rates in found["rates"].items():  # type: ignore[attr-defined]
+            low, middle, high = (round(each / 1000) for each in (min(rates), statistics.median(rates), max(rates)))
+            table[name].append(f"{middle} ({low}–{high})")
+    lines += [f"| thousand events a second | {' | '.join(heads)} |", "|---|---:|---:|"]
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in table.items()]
+    lines += ["", "| recording | on disk | peak memory |", "|---|---:|---:|"]
+    memory: dict[str, dict[str, int]] = result["memory"]  # type: ignore[assignment]
+    for name, each in memory.items():
+        lines.append(f"| {name} | {each['bytes'] / (1 << 20):.1f} MiB | {each['peak_kib'] / 1024:.0f} MiB |")
+    times: dict[str, float] = result["start_up"]  # type: ignore[assignment]
+    lines += ["", "| command | start to end |", "|---|---:|"]
+    lines += [f"| `retrograde {name}` | {seconds * 1000:.0f} ms |" for name, seconds in times.items()]
+    lines += ["", "Raw figures:", "", "```json", json.dumps(_rounded(result)), "```", ""]
+    return "\n".join(lines)
 
 
 def main() -> int:
-    """Measure and print JSON."""
+    """Measure, and print JSON or write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
+    arguments = parser.parse_args()
+    load = os.getloadavg()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(prefix="retrograde-bench-") as name:
-        dd, mixed, large = Path(name) / "dd", Path(name) / "mixed", Path(name) / "large"
-        _capture(dd, "dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=500k", "status=none")
-        _capture(mixed, "sh", "-c", "find /usr/share -name '*.h'; ls -lR /usr/include; python3 -c 'import json, http'")
-        _capture(large, "dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=16k", "status=none")
-        result: dict[str, object] = {}
-        for label, folder in (("dd", dd), ("mixed", mixed)):
-            for what, work in (("columns", _columns), ("lines", _lines), ("events", _events)):
-                rate, count = _rate(work, folder)
-                result[f"{label} {what}/s"] = round(rate)
-                result[f"{label} {what}"] = count
-        result["peak KiB reading dd"] = _peak_of_reading(dd)
-        size = sum(path.stat().st_size for path in large.iterdir())
-        result[f"peak KiB reading {size >> 20} MiB of random data"] = _peak_of_reading(large)
-        result["own peak KiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps(result, indent=1))
+        result = measure(Path(name))
+    if arguments.write is None:
+        print(json.dumps(result, indent=1))
+    else:
+        arguments.write.write_text(report(result, load), encoding="utf-8")
     return 0
 
 
