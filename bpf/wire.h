@@ -101,6 +101,11 @@ enum rg_length_kind {
 	RG_LEN_DEREF32 = 4, /* *(u32 *)args[arg] * multiplier; the smaller of its values at enter and at exit */
 	RG_LEN_DEREF64 = 5,
 	RG_LEN_BITMAP = 6, /* bits in args[arg], rounded up to 64, in bytes */
+	/* The same of an argument of which the kernel takes the low 32 bits; a negative int counts nothing. */
+	RG_LEN_ARG_U32 = 7,
+	RG_LEN_ARG_I32 = 8,
+	RG_LEN_BITMAP_U32 = 9,
+	RG_LEN_BITMAP_I32 = 10,
 };
 
 struct rg_length {

@@ -255,15 +255,17 @@ static __noinline int hold(struct scratch *s, u32 reason, u64 deref)
 		BPF_CORE_READ(task, pending.signal.sig[0]) | BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
 	value.had_sigcont = pending >> (SIGCONT - 1) & 1;
 	value.event = s->event;
-	if (bpf_map_update_elem(&holds, &tid, &value, BPF_ANY))
-		return -1;
-	if (bpf_send_signal_thread(SIGSTOP)) {
-		bpf_map_delete_elem(&holds, &tid);
-		return -1;
-	}
+	/* Counted before it can be seen: who finds as many taken as counted knows that there are no others. */
 	if (reason == RG_HOLD_EVENT)
 		__sync_fetch_and_add(&held_events, 1);
-	return 0;
+	if (!bpf_map_update_elem(&holds, &tid, &value, BPF_ANY)) {
+		if (!bpf_send_signal_thread(SIGSTOP))
+			return 0;
+		bpf_map_delete_elem(&holds, &tid);
+	}
+	if (reason == RG_HOLD_EVENT)
+		__sync_fetch_and_add(&held_events, -1);
+	return -1;
 }
 
 /* The record does not fit in its ring: the last places for it. */

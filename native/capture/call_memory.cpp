@@ -222,17 +222,25 @@ void Walk::ioctl_argument(std::uint8_t moment, std::uint64_t address) {
 }
 
 std::uint64_t Walk::term(const rg_length &length) const {
-    const std::uint64_t argument = event_.args[length.arg < 6 ? length.arg : 0];
+    std::uint64_t argument = event_.args[length.arg < 6 ? length.arg : 0];
+    if (length.kind == RG_LEN_ARG_U32 || length.kind == RG_LEN_BITMAP_U32)
+        argument = static_cast<std::uint32_t>(argument);
+    else if (length.kind == RG_LEN_ARG_I32 || length.kind == RG_LEN_BITMAP_I32)
+        argument = static_cast<std::uint64_t>(std::max(static_cast<std::int32_t>(argument), 0));
     switch (length.kind) {
     case RG_LEN_CONST:
         return length.multiplier;
     case RG_LEN_ARG:
+    case RG_LEN_ARG_U32:
+    case RG_LEN_ARG_I32:
         return scaled(argument, length);
     case RG_LEN_RET:
         if (at_enter_ || faulted_)
             return unlimited;
         return event_.result >= 0 ? scaled(static_cast<std::uint64_t>(event_.result), length) : 0;
     case RG_LEN_BITMAP:
+    case RG_LEN_BITMAP_U32:
+    case RG_LEN_BITMAP_I32:
         return (std::min<std::uint64_t>(argument, 1 << 30) + 63) / 64 * 8;
     case RG_LEN_DEREF32:
     case RG_LEN_DEREF64: {

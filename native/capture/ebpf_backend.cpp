@@ -60,6 +60,7 @@ class EbpfBackend : public Backend {
     void take_spilled();
     void take_hold(pid_t tid);
     void take_late_holds(std::uint64_t now);
+    void write(const rg_event &event);
     void write_pending();
     bool on_stop(pid_t tid);
     void on_end(pid_t tid, int status);
@@ -109,7 +110,7 @@ EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer)
         copier_.emplace(options, writer);
         guardian_.emplace(programs_.holds_map());
         tracer_.emplace([this](pid_t tid) { return on_stop(tid); },
-                        [this](pid_t tid, int status) { on_end(tid, status); }, [](pid_t, pid_t) {});
+                        [this](pid_t tid, int status) { on_end(tid, status); });
     }
 }
 
@@ -254,12 +255,18 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
             if (!pending_.empty() && pending_.begin()->first <= event->exit)
                 return false;
         }
-        writer_.add(*event);
+        write(*event);
         ring.consume();
         if (++count % release_after == 0)
             ring.release();
     }
     return true;
+}
+
+void EbpfBackend::write(const rg_event &event) {
+    writer_.add(event);
+    if (tracer_ && event.kind == RG_EXEC && event.args[0] != event.tid)
+        tracer_->forget(static_cast<pid_t>(event.args[0]));
 }
 
 void EbpfBackend::take_spilled() {
@@ -295,7 +302,8 @@ void EbpfBackend::set_hold(pid_t tid, rg_hold hold, __u32 reason) {
 
 // Puts the event that a thread is held for where it waits for its turn.
 void EbpfBackend::take_hold(pid_t tid) {
-    if (taken_.contains(tid))
+    // Who has the last event or the end of a thread in hand sees all that were held before.
+    if (taken_.contains(tid) || programs_.held_events() == holds_taken_)
         return;
     std::optional<rg_hold> hold = hold_of(tid);
     if (!hold || hold->reason != RG_HOLD_EVENT)
@@ -332,7 +340,7 @@ void EbpfBackend::write_pending() {
     auto node = pending_.extract(pending_.begin());
     Pending &pending = node.mapped();
     if (!pending.record.empty()) {
-        writer_.add(*reinterpret_cast<const rg_event *>(pending.record.data()));
+        write(*reinterpret_cast<const rg_event *>(pending.record.data()));
         return;
     }
     const auto tid = static_cast<pid_t>(pending.hold.event.tid);

@@ -10,7 +10,8 @@ namespace retrograde {
 
 namespace {
 
-constexpr long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+// Not exec: it would stop each exec, for what the EXEC record tells too.
+constexpr long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
 
 // Whether the SIGSTOP that a thread has stopped with came from an eBPF program (bpf_send_signal sends as the kernel).
 bool sent_by_kernel(pid_t tid) {
@@ -20,8 +21,7 @@ bool sent_by_kernel(pid_t tid) {
 
 } // namespace
 
-Tracer::Tracer(HoldHandler on_hold, EndHandler on_end, RenameHandler on_rename)
-    : on_hold_(std::move(on_hold)), on_end_(std::move(on_end)), on_rename_(std::move(on_rename)) {}
+Tracer::Tracer(HoldHandler on_hold, EndHandler on_end) : on_hold_(std::move(on_hold)), on_end_(std::move(on_end)) {}
 
 void Tracer::attach(pid_t pid) {
     if (::ptrace(PTRACE_SEIZE, pid, nullptr, options) != 0)
@@ -51,13 +51,6 @@ void Tracer::handle_stop(pid_t tid, int status) {
     if (event == PTRACE_EVENT_STOP) {
         bool group_stop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
         ::ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, tid, nullptr, nullptr);
-    } else if (event == PTRACE_EVENT_EXEC) {
-        unsigned long former = 0;
-        if (::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &former) == 0 && static_cast<pid_t>(former) != tid) {
-            tracees_.erase(static_cast<pid_t>(former));
-            on_rename_(static_cast<pid_t>(former), tid);
-        }
-        ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
     } else if (event != 0) {
         ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
     } else if (signal != SIGSTOP) {

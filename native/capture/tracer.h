@@ -15,12 +15,10 @@ class Tracer {
     // Called for a thread that stopped with SIGSTOP. Returns whether the stop is a hold: then the thread stays stopped
     // until resume(), and the signal is dropped. Otherwise the signal is somebody else's and is delivered.
     using HoldHandler = std::function<bool(pid_t tid)>;
-    // Called when another thread than the main one has called exec: it has the process's id now.
-    using RenameHandler = std::function<void(pid_t old_tid, pid_t tid)>;
     // Called when a thread has ended, with its wait status.
     using EndHandler = std::function<void(pid_t tid, int wait_status)>;
 
-    Tracer(HoldHandler on_hold, EndHandler on_end, RenameHandler on_rename);
+    Tracer(HoldHandler on_hold, EndHandler on_end);
 
     // Attaches to a process with one thread, and to all that will descend from it. Throws Failure.
     void attach(pid_t pid);
@@ -31,6 +29,10 @@ class Tracer {
     // Lets a held thread go on.
     void resume(pid_t tid);
 
+    // Another thread than the main one has called exec: it has the process's id now, and the end of the one that it
+    // was is never reported (ptrace(2), "execve(2) under ptrace").
+    void forget(pid_t old_tid) { tracees_.erase(old_tid); }
+
     bool attached() const { return !tracees_.empty(); }
 
   private:
@@ -38,7 +40,6 @@ class Tracer {
 
     HoldHandler on_hold_;
     EndHandler on_end_;
-    RenameHandler on_rename_;
     std::set<pid_t> tracees_;
     std::set<pid_t> stop_again_; // held by us, and stopped by somebody else at the same moment
 };

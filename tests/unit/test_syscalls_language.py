@@ -183,7 +183,7 @@ def test_plans(tmp_path: Path) -> None:
     assert (recvfrom.flags, recvfrom.deref_arg) == (("DEREF",), 5)
     assert [op.lengths[0].kind for op in recvfrom.ops] == ["RET", "DEREF32", "CONST"]
     assert plans[table.by_name["poll"].number].ops[0].lengths == (LengthTerm("ARG", 1, 8),)
-    assert plans[table.by_name["select"].number].ops[0].lengths == (LengthTerm("BITMAP", 0, 1),)
+    assert plans[table.by_name["select"].number].ops[0].lengths == (LengthTerm("BITMAP_I32", 0, 1),)
     assert plans[table.by_name["msgrcv"].number].ops[0].lengths == (
         LengthTerm("RET", 0, 1, 8),
         LengthTerm("CONST", 0, 32),

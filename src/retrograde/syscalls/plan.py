@@ -108,10 +108,11 @@ def plans_of(table: Table) -> tuple[dict[int, Plan], list[Variant]]:
                 own = plan_of(table, variant)
                 if own == plan:
                     continue
-                if len(chooser.selectors) > 1:
+                if len(chooser.selectors) > 1 and own._replace(flags=plan.flags) != plan:
                     raise PlanError(variant, "memory that depends on two commands: make the line without `$` say it")
-                selectors.add(chooser.selectors[0])
-                chosen.setdefault(key[0], Variant(variant, key[0], own))
+                # Of two commands the last one selects: an irregular line's owner looks at the other.
+                selectors.add(chooser.selectors[-1])
+                chosen.setdefault(key[-1], Variant(variant, key[-1], own))
         if len(selectors) > 1:
             raise PlanError(line, "its variants' memory depends on different arguments")
         if chosen:
@@ -150,7 +151,7 @@ def _op(table: Table, line: Syscall, index: int, param: Param) -> Op:
         term = type_.length.terms[0]
         if len(type_.length.terms) > 1 or (term.kind, term.multiplier) != ("arg", 1):
             raise PlanError(line, f"the bits of a {type_.kind} are counted by an argument")
-        lengths = (LengthTerm("BITMAP", term.arg, 1),)
+        lengths = (LengthTerm("BITMAP" + _narrow(line, term), term.arg, 1),)
     elif type_.length is not None:
         scale = 1 if kind in ("IOVEC", "MMSGHDR") else size
         lengths = tuple(_length(line, term, scale) for term in type_.length.terms)
@@ -180,4 +181,14 @@ def _length(line: Syscall, term: Term, scale: int) -> LengthTerm:
         raise PlanError(line, f"{addend} bytes can't be added to a length")
     if term.kind == "deref":
         return LengthTerm(f"DEREF{8 * deref_width(line.params[term.arg])}", term.arg, multiplier, addend)
+    if term.kind == "arg":
+        return LengthTerm("ARG" + _narrow(line, term), term.arg, multiplier, addend)
     return LengthTerm(term.kind.upper(), max(0, term.arg), multiplier, addend)
+
+
+def _narrow(line: Syscall, term: Term) -> str:
+    """Return what ends a kind whose argument the kernel takes 32 bits of: the register's others mean nothing."""
+    type_ = line.params[term.arg].type
+    if type_.width != 4:
+        return ""
+    return "_I32" if type_.signed else "_U32"
