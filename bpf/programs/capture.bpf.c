@@ -471,23 +471,29 @@ __noinline int add_message(u32 cpu, u32 arg_flags, u64 address, u64 limit)
 
 static __always_inline u64 length_term(const struct rg_length *term, const struct rg_event *event, u64 deref)
 {
-	u64 value;
+	u64 argument = event->args[term->arg < 6 ? term->arg : 0], value;
 
+	if (term->kind == RG_LEN_ARG_U32 || term->kind == RG_LEN_BITMAP_U32)
+		argument = (u32)argument;
+	else if (term->kind == RG_LEN_ARG_I32 || term->kind == RG_LEN_BITMAP_I32)
+		argument = (s32)argument < 0 ? 0 : (u32)argument;
 	switch (term->kind) {
 	case RG_LEN_CONST:
 		return term->multiplier;
 	case RG_LEN_ARG:
-		return event->args[term->arg < 6 ? term->arg : 0] * term->multiplier + term->addend;
+	case RG_LEN_ARG_U32:
+	case RG_LEN_ARG_I32:
+		return argument * term->multiplier + term->addend;
 	case RG_LEN_RET:
 		return event->result >= 0 ? event->result * term->multiplier + term->addend : 0;
 	case RG_LEN_BITMAP:
-		return ((event->args[term->arg < 6 ? term->arg : 0] + 63) >> 6) << 3;
+	case RG_LEN_BITMAP_U32:
+	case RG_LEN_BITMAP_I32:
+		return ((argument + 63) >> 6) << 3;
 	case RG_LEN_DEREF32:
 	case RG_LEN_DEREF64: {
-		u64 address = event->args[term->arg < 6 ? term->arg : 0];
-
 		value = 0;
-		bpf_probe_read_user(&value, term->kind == RG_LEN_DEREF32 ? 4 : 8, (void *)address);
+		bpf_probe_read_user(&value, term->kind == RG_LEN_DEREF32 ? 4 : 8, (void *)argument);
 		if (deref < value)
 			value = deref;
 		return value * term->multiplier + term->addend;
