@@ -73,7 +73,7 @@ bench-sufficiency: build ## is the information enough: docs/experiments/sufficie
 	$(BIN)/python -m bench.sufficiency
 
 bench-reading: build ## how fast recordings are read: docs/experiments/reading.md
-	$(BIN)/python -m bench.reading
+	$(BIN)/python -m bench.reading --write docs/experiments/reading.md
 
 reference: build ## the pages of docs/reference that are made from the code
 	$(BIN)/python tools/reference.py
