@@ -418,6 +418,9 @@ void EbpfBackend::detach() {
     if (guardian_)
         guardian_->dismiss();
     drain(~0ull);
+    if (programs_.live_threads() > 0)
+        for (const rg_event &event : programs_.calls_in_progress())
+            writer_.add(event);
     losses_reported_ns_ = losses_reported_ns_ ? losses_reported_ns_ : begun;
     auto lost = programs_.take_losses();
     if (!lost.empty())

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/unique_fd.h"
+#include "capture/calls_in_progress.h"
 #include "capture/options.h"
 #include "capture/ring_maps.h"
 #include "config.h"
@@ -30,6 +31,8 @@ class Programs {
     // The rings of the CPUs, and behind them the one for what cannot be held.
     std::vector<Ring> take_rings() { return rings_->take(); }
     int holds_map() const { return holds_; }
+    // ENTER events of the calls that captured threads are in; after detach().
+    std::vector<rg_event> calls_in_progress() const { return retrograde::calls_in_progress(threads_, legacy_); }
 
     // Captures a process with one thread, from its next execve on.
     void follow_from_execve(pid_t pid);
