@@ -35,7 +35,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SIGSTOP		  19
 #define MAX_INLINE_IOVECS 8
 #define MAX_STRING	  4096
-#define MAX_ARGUMENTS	  32768
 #define MAX_ENVIRONMENT	  16384
 #define TS_COMPAT	  2	      /* arch/x86/include/asm/thread_info.h */
 #define TIF_32BIT	  (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
@@ -133,8 +132,13 @@ WANTED_MAP(wanted_cgroups, u64);
 
 /* ---- threads ---- */
 
+/* All programs are attached, and none has been detached yet: they begin and end together. */
+__u32 capturing;
+
 static __always_inline struct rg_thread *thread_of(struct task_struct *task)
 {
+	if (!capturing)
+		return NULL;
 #ifdef RG_LEGACY
 	u32 tid = FIELD(task, pid);
 
@@ -246,10 +250,15 @@ static __noinline int hold(struct scratch *s, u32 reason, u64 deref)
 {
 	struct task_struct *task = THIS_TASK();
 	struct rg_hold value = {.reason = reason, .deref = deref};
+	const struct rg_hold *before;
 	u32 tid = s->event.tid;
 	u64 pending;
 
 	if (!FIELD(task, ptrace))
+		return -1;
+	/* A SIGCONT may have taken the stop away, or an exec the id: the event that waits there must not be lost. */
+	before = bpf_map_lookup_elem(&holds, &tid);
+	if (before && before->reason == RG_HOLD_EVENT)
 		return -1;
 	pending =
 		BPF_CORE_READ(task, pending.signal.sig[0]) | BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
@@ -664,7 +673,7 @@ static __always_inline struct rg_thread *adopt(struct task_struct *task, s32 nr)
 {
 	struct rg_thread *thread;
 
-	if (!config.adopt_all && !config.adopt_tgids && !config.adopt_comms && !config.adopt_cgroups)
+	if (!capturing || (!config.adopt_all && !config.adopt_tgids && !config.adopt_comms && !config.adopt_cgroups))
 		return NULL;
 	if (!is_wanted(FIELD(task, tgid)))
 		return NULL;
@@ -795,7 +804,13 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct rg_thread *thread;
 	struct scratch *s;
 
-	if (!forking || forking->awaits_execve)
+	if (!forking) { /* it was in this call already when the capture began */
+		forking = adopt(parent, -1);
+		if (!forking)
+			return 0;
+		forking->adopted_in_call = 1;
+	}
+	if (forking->awaits_execve)
 		return 0;
 	thread = new_thread_of(child);
 	if (!thread) {
@@ -814,6 +829,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	thread->args[5] = forking->args[5];
 	thread->compat = forking->compat;
 	thread->in_call = forking->in_call;
+	thread->adopted_in_call = forking->adopted_in_call;
 
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
@@ -828,6 +844,17 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	add_segment(s, FROM_KERNEL_STRING, RG_SEG_COMM, 0, (u64)&child->comm, 0, 0);
 	emit(s, false, 0);
 	return 0;
+}
+
+/* How much of some text there is room for: a command is told by its beginning, too. */
+static __always_inline u64 room_for(const struct scratch *s, u64 length, u64 most)
+{
+	u64 used = s->offset + sizeof(struct rg_segment),
+	    room = config.inline_limit > used ? config.inline_limit - used : 0;
+
+	if (most < room)
+		room = most;
+	return length < room ? length : room;
 }
 
 TRACEPOINT("sched_process_exec")
@@ -877,9 +904,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	environment = BPF_CORE_READ(mm, env_start);
 	environment_length = BPF_CORE_READ(mm, env_end) - environment;
 	add_memory(s->event.cpu, arg_with(RG_SEG_ARGV, 0), arguments, arguments_length,
-		   arguments_length < MAX_ARGUMENTS ? arguments_length : MAX_ARGUMENTS);
+		   room_for(s, arguments_length, config.inline_limit / 2));
 	add_memory(s->event.cpu, arg_with(RG_SEG_ENVP, 0), environment, environment_length,
-		   environment_length < MAX_ENVIRONMENT ? environment_length : MAX_ENVIRONMENT);
+		   room_for(s, environment_length, MAX_ENVIRONMENT));
 	emit(s, false, 0);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "capture/backend.h"
 #include "capture/guardian.h"
 #include "capture/memory_copier.h"
+#include "capture/process_facts.h"
 #include "capture/programs.h"
 #include "capture/ring.h"
 #include "capture/tracer.h"
@@ -64,6 +65,8 @@ class EbpfBackend : public Backend {
     void write_pending();
     bool on_stop(pid_t tid);
     void on_end(pid_t tid, int status);
+    std::vector<rg_hold> holds() const;
+    bool stop_was_taken_away(pid_t tid) const;
     void resume(pid_t tid, const rg_hold &hold);
     void resume_full();
     std::optional<rg_hold> hold_of(pid_t tid) const;
@@ -249,8 +252,9 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
         if (event->exit > until)
             break;
         // What a held thread does before its stop is seen (take a signal, leave the CPU, die) comes after the event it
-        // is held for.
-        if (tracer_ && event->kind != RG_SYSCALL && event->kind != RG_FORK && event->kind != RG_EXEC) {
+        // is held for. So does what a thread does whose stop somebody's SIGCONT has taken away.
+        const bool in_program = event->kind == RG_SYSCALL || event->kind == RG_FORK || event->kind == RG_EXEC;
+        if (tracer_ && (!in_program || programs_.held_events() != holds_taken_)) {
             take_hold(static_cast<pid_t>(event->tid));
             if (!pending_.empty() && pending_.begin()->first <= event->exit)
                 return false;
@@ -325,15 +329,27 @@ void EbpfBackend::take_late_holds(std::uint64_t now) {
     if (now - holds_missing_since_ns_ < late_stop_ns)
         return;
     holds_missing_since_ns_ = now;
+    for (const rg_hold &hold : holds())
+        take_hold(static_cast<pid_t>(hold.event.tid));
+}
+
+// The threads that are held or about to be.
+std::vector<rg_hold> EbpfBackend::holds() const {
+    std::vector<rg_hold> found;
     __u32 tid, key, *before = nullptr;
-    std::vector<pid_t> tids;
-    while (bpf_map_get_next_key(programs_.holds_map(), before, &tid) == 0) {
-        tids.push_back(static_cast<pid_t>(tid));
+    for (; bpf_map_get_next_key(programs_.holds_map(), before, &tid) == 0; before = &key) {
         key = tid;
-        before = &key;
+        if (std::optional<rg_hold> hold = hold_of(static_cast<pid_t>(tid)); hold && hold->reason != 0)
+            found.push_back(*hold);
     }
-    for (pid_t held : tids)
-        take_hold(held);
+    return found;
+}
+
+// Whether a thread that should have stopped by now goes on: the stop is neither there nor to come. Its memory may have
+// changed since its event.
+bool EbpfBackend::stop_was_taken_away(pid_t tid) const {
+    const ProcessFacts facts = read_process_facts(tid);
+    return facts.found && !facts.stopped && !(facts.pending >> (SIGSTOP - 1) & 1);
 }
 
 void EbpfBackend::write_pending() {
@@ -344,12 +360,16 @@ void EbpfBackend::write_pending() {
         return;
     }
     const auto tid = static_cast<pid_t>(pending.hold.event.tid);
+    const bool stopped = stopped_.erase(tid) != 0;
+    const bool goes_on = !stopped && stop_was_taken_away(tid);
+    if (goes_on)
+        pending.hold.event.flags |= RG_FAULT;
     copier_->add(pending.hold.event, pending.hold.deref);
     taken_.erase(tid);
-    if (stopped_.erase(tid))
+    if (stopped)
         resume(tid, pending.hold);
     else
-        set_hold(tid, pending.hold, RG_HOLD_FULL); // it stops soon, for nothing
+        set_hold(tid, pending.hold, goes_on ? 0 : RG_HOLD_FULL); // it stops soon, for nothing
 }
 
 // A traced thread has stopped with SIGSTOP: is it by an eBPF program?
@@ -410,13 +430,18 @@ void EbpfBackend::detach() {
         tracer_->handle_stops();
         take_late_holds(now_ns());
         drain(~0ull);
-        bool nothing_left = programs_.held_events() == holds_taken_ && stopped_.empty();
-        if (nothing_left || now_ns() - begun > 2000 * ms)
+        const bool waited_long = now_ns() - begun > 2000 * ms;
+        // Whoever is on the way into a stop would stay in it for good.
+        if (holds().empty()) {
+            guardian_->dismiss();
             break;
+        }
+        if (waited_long) {
+            guardian_->leave_alone();
+            break;
+        }
         ::usleep(500);
     }
-    if (guardian_)
-        guardian_->dismiss();
     drain(~0ull);
     if (programs_.live_threads() > 0)
         for (const rg_event &event : programs_.calls_in_progress())

@@ -89,8 +89,12 @@ Guardian::Guardian(int holds_map) {
         throw system_failure("cannot fork");
 }
 
+void Guardian::leave_alone() {
+    pipe_.reset();
+}
+
 void Guardian::dismiss() {
-    if (!dismissed_)
+    if (!dismissed_ && pipe_)
         dismissed_ = ::write(pipe_.get(), "q", 1) == 1;
 }
 

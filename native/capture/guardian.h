@@ -17,6 +17,9 @@ class Guardian {
 
     // Lets it end; no thread may be held any more.
     void dismiss();
+
+    // Lets it do its work though the capture ends well: some thread has not reached its stop.
+    void leave_alone();
     Guardian(const Guardian &) = delete;
 
   private:

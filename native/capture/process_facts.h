@@ -15,6 +15,8 @@ struct ProcessFacts {
     pid_t tracer = 0;
     std::uint32_t uid = 0, gid = 0;        // real
     std::uint64_t ignored = 0, caught = 0; // signals: bit n - 1
+    std::uint64_t pending = 0;             // of this thread or its process
+    bool stopped = false;                  // or dead
 };
 ProcessFacts read_process_facts(pid_t tid);
 

@@ -142,6 +142,7 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
 template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
     live_threads_ = reinterpret_cast<std::int64_t *>(&skeleton->bss->live_threads);
     held_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->held_events);
+    capturing_ = reinterpret_cast<std::uint32_t *>(&skeleton->bss->capturing);
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
 }
 
@@ -353,9 +354,12 @@ void Programs::attach() {
                                  exit_cannot);
         links_.emplace_back(link, [](void *l) { bpf_link__destroy(static_cast<bpf_link *>(l)); });
     }
+    __atomic_store_n(capturing_, 1, __ATOMIC_RELEASE);
 }
 
 void Programs::detach() {
+    if (capturing_ && !links_.empty())
+        __atomic_store_n(capturing_, 0, __ATOMIC_RELEASE);
     links_.clear();
 }
 

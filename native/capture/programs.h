@@ -67,6 +67,7 @@ class Programs {
     std::optional<RingMaps> rings_;
     int holds_ = -1, threads_ = -1, losses_ = -1;
     std::int64_t *live_threads_ = nullptr;
+    std::uint32_t *capturing_ = nullptr;
     const std::uint64_t *held_events_ = nullptr, *lost_events_ = nullptr;
     std::uint64_t losses_seen_ = 0;
     std::vector<std::uint64_t> losses_before_;

@@ -156,7 +156,12 @@ void StreamOutput::complete(const std::string &end_json) {
     UniqueFd file(::open(name.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600));
     if (!file)
         throw system_failure("cannot create " + name);
-    write_whole(file.get(), {reinterpret_cast<const unsigned char *>(end_json.data()), end_json.size()}, name);
+    try {
+        write_whole(file.get(), {reinterpret_cast<const unsigned char *>(end_json.data()), end_json.size()}, name);
+    } catch (const Failure &) { // half of it is of no use
+        ::unlink(name.c_str());
+        throw;
+    }
     ::unlink((folder_ + "/incomplete").c_str());
 }
 
