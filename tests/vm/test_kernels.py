@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import retrograde as api
 from retrograde.record.program import find_capture_program
 from tests.support import sample, vm
 
@@ -30,6 +31,8 @@ done
 chmod 777 /tmp
 su user -c '/capture --grade replay --output /tmp/mine -- /sample /tmp/mine-file' || echo "user: $?"
 cp -r /tmp/mine /out/user
+# last: the clock steps back and forth
+/capture --grade replay --backend ebpf --output /out/stepped -- sh -c 'date -s 2001-01-01; sleep 1; date -s 2040-01-01; :'
 """
 
 MACHINES = [vm.ARM64, *vm.X86_KERNELS]
@@ -69,3 +72,19 @@ def test_an_unprivileged_user_gets_ptrace_and_is_told(result: tuple[vm.Machine, 
     machine, outcome = result
     sample.check(outcome.folder / "user", arch=ARCHITECTURES[machine.arch], backend="ptrace")
     assert "capturing with ptrace" in outcome.stderr
+
+
+def test_times_go_on_when_the_clock_is_stepped(result: tuple[vm.Machine, vm.Result]) -> None:
+    """They are of CLOCK_BOOTTIME, which nobody can set."""
+    _, outcome = result
+    with api.open(outcome.folder / "stepped") as recording:
+        assert recording.problems == []
+        events = list(recording.events())
+        assert recording.end is not None
+    settings = [event for event in events if event.syscall and event.syscall.name in ("clock_settime", "settimeofday")]
+    assert len([event for event in settings if event.result == 0]) >= 2
+    latest: dict[int, int] = {}
+    for event in events:
+        assert event.exit >= latest.get(event.tid, 0)
+        latest[event.tid] = event.exit
+    assert 0.9e9 < events[-1].exit - events[0].exit < 60e9
