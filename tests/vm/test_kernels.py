@@ -32,7 +32,7 @@ chmod 777 /tmp
 su user -c '/capture --grade replay --output /tmp/mine -- /sample /tmp/mine-file' || echo "user: $?"
 cp -r /tmp/mine /out/user
 # last: the clock steps back and forth
-/capture --grade replay --backend ebpf --output /out/stepped -- sh -c 'date -s 2001-01-01; sleep 1; date -s 2040-01-01; :'
+/capture --grade replay --output /out/stepped -- sh -c 'date -s 2001-01-01; sleep 1; date -s 2040-01-01; :'
 """
 
 MACHINES = [vm.ARM64, *vm.X86_KERNELS]
