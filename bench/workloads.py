@@ -90,7 +90,7 @@ def prepare(folder: Path) -> list[Workload]:
 
     port = 17379
     redis = f"redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir {folder} > /dev/null"
-    python = "i=0; while [ $i -lt 20 ]; do python3 -c pass; i=$((i+1)); done"
+    python = "i=0; while [ $i -lt 20 ]; do /usr/bin/python3 -c pass; i=$((i+1)); done"
     return [
         Workload(
             "getppid loop",
@@ -118,7 +118,7 @@ def prepare(folder: Path) -> list[Workload]:
             needs=("sqlite3",),
             before=fresh_database,
         ),
-        Workload("python start-up x 20", ["sh", "-c", python]),
+        Workload("python start-up x 20", ["sh", "-c", python], needs=("/usr/bin/python3",)),
         Workload(
             "git clone",
             ["git", "clone", "-q", f"file://{repository}", str(clone)],
