@@ -7,6 +7,7 @@
 #include "capture/snapshot.h"
 #include "capture/syscall_table.h"
 
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace retrograde {
@@ -38,16 +40,39 @@ constexpr std::uint64_t second = 1'000'000'000, poll_ns = second / 10;
 constexpr std::uint64_t flush_age_ns = second / 4; // how far a live reader is behind, at most
 constexpr std::uint64_t rotation_check_ns = second / 10;
 
-volatile std::sig_atomic_t interrupted = 0;
+// Leaves what there is to wait for to the tracer: a stop that is taken from it is never ended.
+bool runs_in_our_group(pid_t child) {
+    siginfo_t ended{};
+    const bool runs =
+        ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+    return runs && ::getpgid(child) == ::getpgrp();
+}
 
-void interrupt(int) {
-    interrupted = 1;
+volatile std::sig_atomic_t interrupted = 0;
+volatile pid_t recorded_command = 0;
+volatile std::uint64_t terminal_interrupt_ns = 0; // only the handler uses it
+
+// The terminal interrupts the whole foreground process group: the command, us, and the wrapper that started us, which
+// passes on what it gets: its copy of the same Ctrl-C comes at once. What a recorded command does about it belongs in
+// the recording, which ends when the command does.
+void interrupt(int signal, siginfo_t *info, void *) {
+    if (signal == SIGINT && info->si_code == SI_KERNEL) {
+        terminal_interrupt_ns = now_ns();
+        const int saved = errno;
+        if (!runs_in_our_group(recorded_command))
+            interrupted = 1;
+        errno = saved;
+    } else if (signal != SIGINT || info->si_pid != ::getppid() || terminal_interrupt_ns == 0 ||
+               now_ns() - terminal_interrupt_ns > poll_ns) {
+        interrupted = 1;
+    }
 }
 
 // Ctrl-C and its like end a capture cleanly. A broken pipe is an error of write().
 void handle_signals() {
     struct sigaction action {};
-    action.sa_handler = interrupt;
+    action.sa_sigaction = interrupt;
+    action.sa_flags = SA_SIGINFO;
     for (int signal : {SIGINT, SIGTERM, SIGHUP})
         ::sigaction(signal, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
@@ -227,6 +252,8 @@ int Session::run() {
         output_.discard();
         throw;
     }
+    if (target_ && options_.grade == Grade::replay)
+        recorded_command = target_->pid();
     handle_signals();
     begun_ns_ = now_ns();
     begin_file();

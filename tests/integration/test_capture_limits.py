@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -229,3 +230,43 @@ def test_a_target_that_is_killed(capture_program: Path, tmp_path: Path, backend:
     assert events[-1].kind == Kind.EXIT
     assert events[-1].result == signal.SIGKILL
     assert events[-1].args[0] == 1
+
+
+_STOPS_ITSELF = """
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: (open("/dev/null").close(), sys.exit(9)))
+print("ready", flush=True)
+while True: time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("own_group", [False, True])
+def test_the_terminals_ctrl_c(capture_program: Path, tmp_path: Path, backend: str, own_group: bool) -> None:
+    folder = tmp_path / "r"
+    words = [sys.executable, "-c", _STOPS_ITSELF]
+    if own_group:
+        words = [sys.executable, "-c", "import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])", *words]
+    arguments = ["--quiet", "--backend", backend, "--grade", "replay", "--output", str(folder), "--", *words]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(capture_program, [str(capture_program), *arguments])
+    try:
+        shown = b""
+        while b"ready" not in shown:
+            shown += os.read(terminal, 1000)
+        os.write(terminal, b"\x03")
+        deadline = time.monotonic() + 20
+        while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            assert time.monotonic() < deadline, "Ctrl-C ended neither the command nor the capture"
+            time.sleep(0.05)
+    finally:
+        for pid in Path(f"/proc/{child}/task/{child}/children").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    end = _end(folder)
+    if own_group:  # the terminal did not reach the command, so it was for us
+        assert end["reason"] == "interrupted"
+    else:
+        assert (end["reason"], end["exit_status"]) == ("target-exited", 9 << 8)
