@@ -140,6 +140,13 @@ def test_dup_fcntl_close_range_and_chdir():
     assert story.label(3) == "3(<f>/home/x)"
 
 
+def test_a_file_without_a_name_is_no_directory():
+    story = Story()
+    story.call("openat", 3, 0xFFFFFF9C, 1, 0o200000, memory={1: b"/tmp\0"})
+    story.call("openat", 4, 0xFFFFFF9C, 1, 0o20200002, memory={1: b"/tmp\0"})  # O_TMPFILE|O_RDWR
+    assert (story.label(3), story.label(4)) == ("3(<d>/tmp)", "4(<f>/tmp)")
+
+
 def test_pidfd_getfd_takes_the_name_from_the_other_process():
     story = Story()
     story.fork(11)

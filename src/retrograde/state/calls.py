@@ -32,6 +32,7 @@ Handler = Callable[["Tracker", "Process", int, int, tuple[int, ...], list[Segmen
 
 O_CLOEXEC = 0o2000000  # also SOCK_CLOEXEC, EFD_CLOEXEC, EPOLL_CLOEXEC, TFD_CLOEXEC, SFD_CLOEXEC, IN_CLOEXEC
 CLONE_FILES = 0x400
+O_TMPFILE = 0o20000000  # the bit that is its own: it comes with O_DIRECTORY, for a file in that directory
 CLONE_THREAD = 0x10000
 CLONE_PIDFD = 0x1000
 EBADF, EINPROGRESS = -9, -115
@@ -124,7 +125,8 @@ def _signed32(value: int) -> int:
 
 def _put_file(tracker: Tracker, process: Process, number: int, dirfd: int, path: bytes | None, flags: int) -> None:
     name = resolve_at(process, dirfd, decode(path)) if path is not None else ""
-    typechar = "d" if flags & O_DIRECTORY.get(tracker.context.arch, 0) else "f"
+    is_directory = flags & O_DIRECTORY.get(tracker.context.arch, 0) and not flags & O_TMPFILE
+    typechar = "d" if is_directory else "f"
     process.descriptors.put(Descriptor(number, typechar, name, bool(flags & O_CLOEXEC)))
 
 
