@@ -44,7 +44,7 @@ class Cell:
     Attributes:
         values: s, or requests/s of a server's client.
         events, lost, bytes: of the last recording.
-        counts: for each expected call, what was recorded, by run.
+        counts: for each expected call, what the last recording holds of it.
         peak: highest resident memory of the capture program, KiB.
         failure: why there is no (further) value.
     """
@@ -53,7 +53,7 @@ class Cell:
     events: int = 0
     lost: int = 0
     bytes: int = 0
-    counts: list[dict[str, int]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
     peak: int = 0
     failure: str | None = None
 
@@ -102,7 +102,7 @@ def _count(output: Path, cell: Cell, expected: dict[str, int]) -> None:
         for batch in recording.batches():
             for name, number in numbers.items():
                 found[name] = found.get(name, 0) + int(np.count_nonzero((batch.nr == number) & (batch.kind == 1)))
-        cell.counts.append(found)
+        cell.counts = found
 
 
 def measure(
@@ -147,7 +147,7 @@ def _balance(workload: Workload, cell: Cell) -> str:
     """Say recorded + lost = expected, for each call whose number is known."""
     parts = []
     for name, expected in workload.expected.items():
-        recorded = min(count[name] for count in cell.counts)
+        recorded = cell.counts[name]
         sign = "=" if recorded + cell.lost >= expected else "!="
         parts.append(f"{name}: {recorded:,} recorded + {cell.lost:,} lost {sign} {expected:,} expected")
     return "; ".join(parts)
