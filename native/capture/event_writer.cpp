@@ -39,6 +39,12 @@ constexpr int compression_level = 1;
 // Batches that may wait to be written. Then the caller has to wait, and with it, in replay grade, the target.
 constexpr std::size_t max_jobs = 24;
 
+// Where the size on disk is bounded, what waits to be written must be little beside the bound.
+std::size_t jobs_for(const Options &options) {
+    const std::uint64_t bound = options.last_bytes ? options.last_bytes : options.max_size;
+    return bound ? std::clamp<std::size_t>(bound / 8 / full_bytes, 1, max_jobs) : max_jobs;
+}
+
 std::uint32_t crc_of(const void *bytes, std::size_t length) {
     return static_cast<std::uint32_t>(crc32_z(0, static_cast<const Bytef *>(bytes), length));
 }
@@ -191,7 +197,8 @@ class EventWriter::Encoder {
     std::uint64_t block_index_ = 0;
 };
 
-EventWriter::EventWriter(StreamOutput &output, const Options &) : encoder_(std::make_unique<Encoder>(output)) {
+EventWriter::EventWriter(StreamOutput &output, const Options &options)
+    : max_jobs_(jobs_for(options)), encoder_(std::make_unique<Encoder>(output)) {
     // Signals are the main thread's.
     sigset_t all, before;
     ::sigfillset(&all);
@@ -243,7 +250,7 @@ void EventWriter::work() {
 
 void EventWriter::hand_over(Job job) {
     std::unique_lock lock(mutex_);
-    work_done_.wait(lock, [this] { return failure_ || jobs_.size() < max_jobs; });
+    work_done_.wait(lock, [this] { return failure_ || jobs_.size() < max_jobs_; });
     if (failure_)
         std::rethrow_exception(failure_);
     jobs_.push_back(std::move(job));

@@ -84,6 +84,7 @@ class EventWriter {
     std::vector<unsigned char> batch_; // events in wire form
     std::uint32_t batch_rows_ = 0;
     std::bitset<RG_MAX_SYSCALLS> succeeded_;
+    const std::size_t max_jobs_;
     std::uint64_t next_seq_ = 0, lost_ = 0, oldest_buffered_ns_ = 0;
     std::atomic<std::uint64_t> raw_bytes_ = 0, stored_bytes_ = 0;
 
