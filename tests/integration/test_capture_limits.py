@@ -86,6 +86,7 @@ def test_flight_recorder_of_a_size(capture_program: Path, tmp_path: Path, as_roo
         largest = max(largest, _size(folder))
         time.sleep(0.05)
     finish(process, folder)
+    largest = max(largest, _size(folder))
     numbers = sorted(int(file.name.rpartition("-")[2]) for file in folder.glob("events-*"))
     assert numbers[0] > 0
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
