@@ -269,5 +269,5 @@ def test_the_terminals_ctrl_c(capture_program: Path, tmp_path: Path, backend: st
     end = _end(folder)
     if own_group:  # the terminal did not reach the command, so it was for us
         assert end["reason"] == "interrupted"
-    else:
-        assert (end["reason"], end["exit_status"]) == ("target-exited", 9 << 8)
+    else:  # what it did about it is recorded, whichever of the two ends is seen first
+        assert end["exit_status"] == 9 << 8

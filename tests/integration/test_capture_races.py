@@ -64,7 +64,7 @@ def test_an_end_in_the_middle_of_a_flood_leaves_nobody_stopped(
 def test_continue_signals_that_cross_holds_lose_nothing(capture_program: Path, tmp_path: Path) -> None:
     """SIGCONT takes a stop away that is on its way: what the thread was held for must be written all the same."""
     program = compiled("calls", tmp_path)
-    process = start(capture_program, tmp_path / "r", *_FLOOD, "--", str(program), "8", "60000")
+    process = start(capture_program, tmp_path / "r", *_FLOOD, "--", str(program), "8", "400000")
     pids = _descendants(process.pid, 8)
     while process.poll() is None:
         for pid in pids:
@@ -86,7 +86,7 @@ def test_continue_signals_that_cross_holds_lose_nothing(capture_program: Path, t
                 assert [latest[tid], *times] == sorted([latest[tid], *times]), f"thread {tid} went back in time"
                 latest[tid] = times[-1]
                 calls[tid] += int((rows & (batch.nr == number) & (batch.kind == Kind.SYSCALL)).sum())
-    assert sorted(calls[tid] for tid in pids[1:]) == [60_000] * 8
+    assert sorted(calls[tid] for tid in pids[1:]) == [400_000] * 8
 
 
 def test_a_long_command_line_is_cut_where_the_rings_are_small(capture_program: Path, tmp_path: Path) -> None:
