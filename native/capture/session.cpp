@@ -89,6 +89,7 @@ class Session {
     std::string info() const;
     std::vector<pid_t> processes() const;
     std::optional<EndReason> limit_reached(std::uint64_t now) const;
+    bool ended_by_itself();
     void rotate_if_due(std::uint64_t now);
     std::string end(const std::string &reason, const std::string &error);
     void print_summary(const std::string &reason) const;
@@ -199,6 +200,15 @@ std::optional<EndReason> Session::limit_reached(std::uint64_t now) const {
     return std::nullopt;
 }
 
+// An interrupt can come in the moment in which the target ends, of the same Ctrl-C perhaps. The back end then needs a
+// look to read what is left, and another to find that nothing is.
+bool Session::ended_by_itself() {
+    for (int look = 0; look < 3; look++)
+        if (!backend_->poll(0))
+            return true;
+    return false;
+}
+
 void Session::rotate_if_due(std::uint64_t now) {
     if (options_.last_bytes == 0 && options_.last_ns == 0)
         return;
@@ -269,7 +279,7 @@ int Session::run() {
         writer_.flush_if_older(now, flush_age_ns);
         rotate_if_due(now);
         if (auto limit = limit_reached(now); limit && reason.empty())
-            reason = name(*limit);
+            reason = name(limit == EndReason::interrupted && ended_by_itself() ? EndReason::target_exited : *limit);
     }
     backend_->detach();
     if (int failure = target_ && target_->poll_ended() ? target_->exec_error() : 0) {

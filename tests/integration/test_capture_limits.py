@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,21 @@ def _end(folder: Path) -> dict[str, object]:
         assert recording.problems == []
         assert recording.end is not None
         return dict(recording.end)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _reads_as_sh(process: Path) -> bool:
+    return (process / "comm").read_text() == "sh\n" and "read" in (process / "wchan").read_text()
+
+
+def _wait_for(failure: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, failure
+        time.sleep(0.01)
 
 
 def test_duration(capture_program: Path, tmp_path: Path, backend: str) -> None:
@@ -241,6 +257,27 @@ while True: time.sleep(0.01)
 """
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="eBPF needs root")
+@pytest.mark.parametrize("grade", ["observe", "replay"])
+def test_an_interrupt_that_comes_with_the_end(capture_program: Path, tmp_path: Path, grade: str) -> None:
+    folder = tmp_path / "r"
+    target = ["/bin/sh", "-c", "read line; exit 9"]
+    words = [str(capture_program), "--quiet", "--backend", "ebpf", "--grade", grade, "--output", str(folder), "--"]
+    process = subprocess.Popen([*words, *target], stdin=subprocess.PIPE)
+    wait_until_capturing(folder)
+    children = [Path("/proc", pid) for pid in _children(process.pid)]
+    _wait_for("the command does not wait", lambda: any(map(_reads_as_sh, children)))
+    os.kill(process.pid, signal.SIGSTOP)
+    assert process.stdin is not None
+    process.stdin.close()
+    _wait_for("the command does not end", lambda: any(") Z " in (child / "stat").read_text() for child in children))
+    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(15) == 0
+    end = _end(folder)
+    assert (end["reason"], end["exit_status"]) == ("target-exited", 9 << 8)
+
+
 @pytest.mark.parametrize("own_group", [False, True])
 def test_the_terminals_ctrl_c(capture_program: Path, tmp_path: Path, backend: str, own_group: bool) -> None:
     folder = tmp_path / "r"
@@ -261,7 +298,7 @@ def test_the_terminals_ctrl_c(capture_program: Path, tmp_path: Path, backend: st
             assert time.monotonic() < deadline, "Ctrl-C ended neither the command nor the capture"
             time.sleep(0.05)
     finally:
-        for pid in Path(f"/proc/{child}/task/{child}/children").read_text().split():
+        for pid in _children(child):
             os.kill(int(pid), signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -269,5 +306,5 @@ def test_the_terminals_ctrl_c(capture_program: Path, tmp_path: Path, backend: st
     end = _end(folder)
     if own_group:  # the terminal did not reach the command, so it was for us
         assert end["reason"] == "interrupted"
-    else:  # what it did about it is recorded, whichever of the two ends is seen first
-        assert end["exit_status"] == 9 << 8
+    else:  # what it did about it is recorded, to its end
+        assert (end["reason"], end["exit_status"]) == ("target-exited", 9 << 8)
