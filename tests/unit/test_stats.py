@@ -17,7 +17,7 @@ from retrograde import filters
 from retrograde.cli import main
 from retrograde.cli.top import watch
 from retrograde.errors import UsageError
-from retrograde.events import Kind
+from retrograde.events import EventFlag, Kind
 from retrograde.recording import Batch, Recording
 from retrograde.state import Context
 from retrograde.state.tracker import Tracker
@@ -181,6 +181,26 @@ def test_a_filter_counts_what_it_holds_for(
     summary = json.loads(capsys.readouterr().out)
     assert summary["events"] == events
     assert summary["lost"] == 5
+
+
+@pytest.mark.parametrize("text", [None, "evt.failed = false", "proc.pid > 0"])
+def test_a_fork_counts_once(tmp_path: Path, text: str | None) -> None:
+    clone, compat_fork = TABLE.by_name["clone"].number, TABLE.numbers_of("fork")["i386"]
+    writer = RecordingWriter(tmp_path / "forks")
+    writer.events(
+        [
+            Row(nr=clone, result=1001, duration=500),
+            Row(nr=clone, result=0, pid=1001, duration=90),
+            Row(nr=compat_fork, flags=EventFlag.COMPAT, result=0, pid=1002),
+            Row(nr=compat_fork, flags=EventFlag.COMPAT, result=1002),
+            Row(nr=READ, result=0, args=(3, 1, 4096)),
+        ]
+    )
+    writer.end()
+    summary = collect(Recording(tmp_path / "forks"), wanted=filters.parse(text) if text else None).json()
+    calls = summary["syscalls"]
+    assert {name: group["count"] for name, group in calls.items()} == {"clone": 1, "fork (32-bit)": 1, "read": 1}
+    assert calls["clone"]["max_ns"] == 500
 
 
 def test_the_table_is_for_people(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from retrograde.state.text import decode
 from retrograde.state.tracker import Tracker
 from retrograde.stats.groups import Groups, Rows
 from retrograde.stats.summary import Summary
+from retrograde.syscalls import FORKS
 
 if TYPE_CHECKING:
     from retrograde.events import Segment
@@ -55,9 +56,13 @@ class Collector:
         self.by = by
         self.wanted = wanted
         self._moves = np.zeros(_COMPAT, np.bool_)
+        self._forks = np.zeros(2 * _COMPAT, np.bool_)
         for nr, line in table.calls.items():
             if nr < _COMPAT:
                 self._moves[nr] = line.io is not None and line.name not in COUNTS_MESSAGES
+        for nr in range(_COMPAT):
+            self._forks[nr] = nr in table.calls and table.calls[nr].name in FORKS
+            self._forks[nr + _COMPAT] = table.compat_name(nr) in FORKS
         # A call that belongs to no known architecture's context still needs one to be asked for its name.
         self._nobody = Process(0, 0, Context(arch=table.arch))
         self.names: dict[int, str] = {}
@@ -103,14 +108,18 @@ class Collector:
         finished = batch.kind[rows] == Kind.SYSCALL
         results = batch.result[rows]
         ordinary = (nr >= 0) & (nr < _COMPAT)
+        number = np.where(ordinary, nr, 0)
+        # A call that forks returns a second time, 0, in the child.
+        second = finished & (results == 0) & ordinary & self._forks[number + np.where(compat, _COMPAT, 0)]
         moving = finished & (results > 0) & ordinary & ~compat
-        moved = np.where(moving & self._moves[np.where(ordinary, nr, 0)], results, 0)
+        moved = np.where(moving & self._moves[number], results, 0)
         if keys is None:
             if self.by == "process":
                 keys = batch.pid[rows].astype(np.int64)
             else:
                 keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
-        self._groups.add(Rows(keys, batch.duration[rows], results, moved, finished))
+        counted = Rows(keys, batch.duration[rows], results, moved, finished)
+        self._groups.add(counted.where(~second) if second.any() else counted)
 
     # ---- rows that a tracker has seen ----
 
@@ -191,14 +200,18 @@ class Collector:
         if event.kind not in (Kind.SYSCALL, Kind.ENTER):
             return
         key = self._key_of(event)
-        if key is None:
-            return
         finished = event.kind == Kind.SYSCALL
+        if key is None or (finished and event.result == 0 and self._is_fork(event)):
+            return
         moves = finished and event.syscall is not None and event.syscall.io is not None and event.result > 0
         moved = event.result if moves and event.syscall and event.syscall.name not in COUNTS_MESSAGES else 0
         self._pending.append((key, event.latency, event.result, moved, finished))
         if len(self._pending) >= _AT_ONCE:
             self._flush_events()
+
+    def _is_fork(self, event: Event) -> bool:
+        key = self._key_of_call(event)
+        return key < len(self._forks) and bool(self._forks[key])
 
     def _flush_events(self) -> None:
         pending, self._pending = self._pending, []
@@ -218,14 +231,17 @@ class Collector:
 
     def _key_of(self, event: Event) -> int | None:
         if self.by == "syscall":
-            compat = _COMPAT if event.flags & _COMPAT_FLAG else 0
-            return (event.nr if 0 <= event.nr < _COMPAT else (event.nr & 0xFFFFFFFF) | _ODD) + compat
+            return self._key_of_call(event)
         if self.by == "process":
             if event.process is not None and event.process.name:
                 self.names[event.pid] = event.process.name
             return event.pid
         name = file_of(event) if self.by == "file" else peer_of(event)
         return self._key_named(name) if name is not None else None
+
+    def _key_of_call(self, event: Event) -> int:
+        compat = _COMPAT if event.flags & _COMPAT_FLAG else 0
+        return (event.nr if 0 <= event.nr < _COMPAT else (event.nr & 0xFFFFFFFF) | _ODD) + compat
 
     def _key_named(self, name: str) -> int:
         key = self._keys.get(name)

@@ -70,6 +70,10 @@ class Rows:
         """Return the columns in the order of the attributes."""
         return self.keys, self.durations, self.results, self.moved, self.finished
 
+    def where(self, chosen: NDArray[np.bool_]) -> Rows:
+        """Return the calls that are chosen."""
+        return Rows(*(column[chosen] for column in self.columns()))
+
 
 class Groups:
     """Groups by a number, fed with columns.

@@ -6,12 +6,13 @@ Standard library alone, so that the build can use it before anything is installe
 from __future__ import annotations
 
 from retrograde.syscalls.language import ARCHITECTURES
-from retrograde.syscalls.model import ConstantSet, Length, Param, Struct, StructField, Syscall, Term, Type
+from retrograde.syscalls.model import FORKS, ConstantSet, Length, Param, Struct, StructField, Syscall, Term, Type
 from retrograde.syscalls.problems import Problem, TableError
 from retrograde.syscalls.table import Table, load
 
 __all__ = [
     "ARCHITECTURES",
+    "FORKS",
     "ConstantSet",
     "Length",
     "Param",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+# Calls that return twice: in the thread that made them, and 0 in the one that they made.
+FORKS = frozenset({"fork", "vfork", "clone", "clone3"})
+
 # Numbers, and numbers with a meaning: width in bytes, and whether they are signed. Both architectures are LP64.
 PLAIN_NUMBERS: dict[str, tuple[int, bool]] = {
     "i8": (1, True),
