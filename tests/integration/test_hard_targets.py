@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -128,6 +129,17 @@ def test_full_disk(backend: str, small_disk: Path) -> None:
         assert len(recording.problems) == 1
         assert not recording.complete
         assert any(event.syscall is not None and event.syscall.name == "execve" for event in recording.events())
+
+
+def test_under_sudo_a_recording_that_failed_is_the_callers_too(small_disk: Path) -> None:
+    caller = pwd.getpwnam("nobody")
+    environment = {**os.environ, "SUDO_UID": str(caller.pw_uid), "RETROGRADE_DIR": str(small_disk)}
+    words = ["dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=64"]
+    done = retrograde("record", "-o", "full", *words, env=environment)
+    assert done.returncode == 1, done.stderr
+    made = [small_disk / "full", *(small_disk / "full").iterdir()]
+    assert len(made) > 1
+    assert {path.stat().st_uid for path in made} == {caller.pw_uid}
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:

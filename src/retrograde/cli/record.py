@@ -79,7 +79,6 @@ def chosen_folder(output: str | None, exe: str, *, force: bool = False) -> Path:
 
 def finish(folder: Path, *, quiet: bool) -> Outcome:
     """Make a recording that has just ended the latest one, say what it holds, and return how it went."""
-    store.give(folder)
     if folder.parent == store.recordings_folder():
         store.set_latest(folder)
     outcome = Outcome.of(folder)

@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from retrograde.errors import EXIT_CANNOT, EXIT_USAGE, CannotError, RetrogradeError, UsageError
 from retrograde.record.options import CaptureOptions
 from retrograde.record.program import find_capture_program
-from retrograde.recording import Recording
+from retrograde.recording import Recording, store
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
@@ -80,6 +80,8 @@ class Capture:
         finally:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
+            if self.folder.exists():  # what a capture that failed has left, too
+                store.give(self.folder)
         if code == 0:
             return
         if code < 0:
