@@ -1,22 +1,47 @@
 """Makes the golden recordings of the newest format version; those that exist are never made again.
 
 python tests/golden/make.py                        what the documented writer writes
-python tests/golden/make.py NAME RECORDING         what the capture program wrote
+python tests/golden/make.py --captured             what the capture program writes: in virtual machines, with which
+                                                   nothing of this one gets into it. `make build capture-arm64` and
+                                                   tools/install-packages kernels arm64 first, and be root
+python tests/golden/make.py NAME RECORDING         another recording
+python tests/golden/make.py --printed              prints all of the capture program's anew, for an intended change of
+                                                   what is printed: look at the difference before you commit it
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from retrograde.record.program import find_capture_program
 from retrograde.recording import Recording
+from tests.support import golden, vm
 from tests.support import recording_writer as w
 
 HERE = Path(__file__).parent / "v1"
+ARM64_CAPTURE = Path(__file__).parents[2] / "build" / "arm64" / "retrograde-capture"
+
+# Files, a pipe, children, calls that fail, a crash (of Debian's static busybox, which has no name service), a socket
+# and an alarm, a signal that is caught.
+STORY = """
+head -n 1 /etc/passwd | tee /tmp/copy
+cat /none /tmp/copy
+ln -s copy /tmp/link && ls -l /tmp/link
+wget -q -T 1 -O - http://127.0.0.1:81/
+nc -l -p 81 -w 1
+trap 'echo caught; exit 3' USR1
+kill -USR1 $$
+"""
+CAPTURED = {vm.X86_KERNELS[0]: ["x86_64-ebpf", "x86_64-ptrace"], vm.ARM64: ["arm64-ebpf"]}
 
 
 def expect(folder: Path) -> None:
@@ -71,9 +96,46 @@ def cut_off(folder: Path) -> None:
         file.truncate(writer.boundaries[-1] - 9)
 
 
+def capture(machine: vm.Machine, names: list[str]) -> None:
+    """Let the capture program record the story in a virtual machine, with each of the back ends that names end with."""
+    program = ARM64_CAPTURE if machine.arch == "arm64" else find_capture_program()
+    clean = "env -i PATH=/bin HOME=/ /capture --quiet --grade replay"
+    runs = [
+        f"{clean} --backend {name.rpartition('-')[2]} --output /out/{name} -- sh -c {shlex.quote(STORY)}"
+        for name in names
+    ]
+    vm.prepare()
+    with tempfile.TemporaryDirectory() as folder:
+        result = vm.run(machine, {"/capture": program}, "cd /; " + "; rm -f /tmp/*\n".join(runs), Path(folder))
+        for name in names:
+            shutil.copytree(result.folder / name, HERE / name)
+            expect(HERE / name)
+            (golden.PRINTED / name).mkdir(parents=True)
+            print_lines(HERE / name)
+
+
+def print_lines(recording: Path) -> None:
+    """Write what is printed of a recording."""
+    for name in golden.PRINTS:
+        command = [sys.executable, "-m", "retrograde", *golden.words(name, recording)]
+        done = subprocess.run(command, env={**os.environ, "TZ": "UTC"}, capture_output=True, check=True)
+        assert done.stderr == b"", done.stderr
+        (golden.PRINTED / recording.name / name).write_bytes(done.stdout)
+
+
 def main() -> None:
     """Make what is missing."""
     HERE.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["--captured"]:
+        for machine, names in CAPTURED.items():
+            missing = [name for name in names if not (HERE / name).exists()]
+            if missing:
+                capture(machine, missing)
+        return
+    if sys.argv[1:] == ["--printed"]:
+        for recording in golden.captured():
+            print_lines(recording)
+        return
     if sys.argv[1:]:
         name, source = sys.argv[1:]
         shutil.copytree(source, HERE / name)
