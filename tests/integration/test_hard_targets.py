@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +106,21 @@ def test_setuid_program(backend: str, as_root: None) -> None:
 def test_command_runs_as_the_asked_user(backend: str, as_root: None) -> None:
     done = retrograde("record", "--backend", backend, "--user", "nobody", "id", "-un")
     assert done.stdout == "nobody\n"
+
+
+@pytest.mark.xfail(strict=True, reason="the capture does not say who traces the command already, and what to do")
+def test_a_command_that_is_recorded_already(backend: str) -> None:
+    """A process has one tracer. What records the outer command has started the inner one, too."""
+    inner = f"{sys.executable} -m retrograde record --backend {backend} true"
+    done = retrograde("record", "--quiet", "--backend", backend, "sh", "-c", f"echo $PPID; exec {inner}")
+    outer = int(done.stdout)  # the capture, who is the shell's parent
+    assert done.returncode == 3, done.stderr
+    assert "Operation not permitted" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "cannot attach" in line]
+    assert re.search(rf"process {outer}\b.*traces it already", line)
+    assert "`retrograde trace`" in done.stderr
+    assert "record the outer command" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.fixture
