@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import importlib
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from retrograde import __version__
-from retrograde.errors import EXIT_FAILED, EXIT_USAGE, RetrogradeError
+from retrograde.errors import EXIT_FAILED, RetrogradeError, SyntaxUsageError
 
 # In the order in which a newcomer meets them.
 VERBS: dict[str, str] = {
@@ -34,6 +36,9 @@ VERBS: dict[str, str] = {
     "pack": "make one file of a recording, to send it elsewhere",
     "export": "write a recording as Parquet or JSON",
 }
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
@@ -60,33 +65,68 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 failed, 2 usage, 3 cannot, 4 divergence."""
-    words = list(sys.argv[1:] if argv is None else argv)
+def _misplaced(message: str, before: str, word: str, known: Iterable[str], suggestion: str) -> SyntaxUsageError:
+    """Return the error that shows a wrong word of the command line, and the nearest right one."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    hint = suggestion.format(near[0]) if near else f"`{before} --help` lists them"
+    return SyntaxUsageError(message, text=f"{before} {word}", position=len(before) + 1, length=len(word), hint=hint)
+
+
+def _options(verb: str) -> list[str]:
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"retrograde.cli.{verb}").add_arguments(parser)
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser.format_help())))
+
+
+def _give_up_stdout() -> None:
+    """Let what is still to be written to stdout, as the interpreter will at its end, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    """Parse the command line.
+
+    Raises:
+        SyntaxUsageError: there is no such verb or option.
+        SystemExit: something else is wrong, as argparse has said.
+    """
     verb = next((word for word in words if not word.startswith("-")), None)
     if verb is not None and verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"did you mean `retrograde {near[0]}`?" if near else "`retrograde --help` lists the verbs"
-        print(f"retrograde: there is no verb {verb!r}\n{hint}", file=sys.stderr)
-        return EXIT_USAGE
+        message = f"there is no verb {verb!r}"
+        raise _misplaced(message, "retrograde", verb, VERBS, "did you mean `retrograde {}`?")
     # Without a verb no module is needed: what each does stands above.
     arguments, unknown = build_parser(verb or "").parse_known_args(words)
     if unknown:
-        print(
-            f"retrograde {arguments.verb}: there is no option {unknown[0]!r} here\n"
-            f"`retrograde {arguments.verb} --help` lists them",
-            file=sys.stderr,
-        )
-        return EXIT_USAGE
+        word = unknown[0].partition("=")[0]
+        message = f"there is no option {word!r} here"
+        raise _misplaced(message, f"retrograde {verb}", word, _options(arguments.verb), "did you mean {}?")
+    return arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 usage, 3 cannot, 4 divergence."""
+    try:
+        arguments = _parse(list(sys.argv[1:] if argv is None else argv))
+    except SyntaxUsageError as error:
+        print(f"retrograde: {error}", file=sys.stderr)
+        return error.exit_code
     module = importlib.import_module(f"retrograde.cli.{arguments.verb}")
     try:
-        return int(module.run(arguments))
+        code = int(module.run(arguments))
+        sys.stdout.flush()
+        return code
     except RetrogradeError as error:
         print(f"retrograde {arguments.verb}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
+        return EXIT_FAILED
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        print(f"retrograde {arguments.verb}: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _give_up_stdout()
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130

@@ -10,11 +10,13 @@ Each recording is a partition of the dataset, `DIR/recording=NAME/`: export seve
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
 from retrograde.cli.output import talk
-from retrograde.errors import EXIT_DONE, UsageError
+from retrograde.errors import EXIT_DONE, CannotError, RetrogradeError, UsageError
 from retrograde.recording import Recording
 
 HELP = "write a recording as Parquet or JSON"
@@ -47,11 +49,32 @@ def run(arguments: argparse.Namespace) -> int:
             path = Path(arguments.output)
             if path.exists() and not arguments.force:
                 raise UsageError(f"{path} exists already", hint="replace it with --force")
-            with path.open("w", encoding="utf-8") as file:
-                path.chmod(0o600)
-                talk(f"{export_json(recording, file, filter_text=arguments.filter):,} lines in {path}")
+            talk(f"{_export_to(path, recording, arguments.filter):,} lines in {path}")
         else:
             export_json(recording, sys.stdout, filter_text=arguments.filter)
         for problem in recording.problems:
             talk(problem)
     return EXIT_DONE
+
+
+def _export_to(path: Path, recording: Recording, filter_text: str | None) -> int:
+    """Write JSON lines to a file, which is not left behind unfinished, and return their number."""
+    from retrograde.export import export_json
+
+    if path.exists() and not path.is_file():  # a pipe, a device
+        with path.open("w", encoding="utf-8") as file:
+            return export_json(recording, file, filter_text=filter_text)
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            temporary.chmod(0o600)
+            lines = export_json(recording, file, filter_text=filter_text)
+        temporary.replace(path)
+    except RetrogradeError:
+        raise
+    except OSError as error:
+        raise CannotError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):  # not there any more, or never
+            temporary.unlink()
+    return lines

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from retrograde.cli.tables import print_table
-from retrograde.errors import EXIT_DONE, UsageError
+from retrograde.errors import EXIT_DONE, SyntaxUsageError
 from retrograde.fields import FAMILIES, FIELDS, Family, Field, UnknownFieldError, lookup, nearest, with_prefix
 
 HELP = "list the fields of filters and formats"
@@ -55,7 +55,8 @@ def _chosen(prefix: str) -> list[Field | Family]:
         near = nearest(prefix)
         prefixes = sorted({name.split(".")[0] + "." for name in (*FIELDS, *FAMILIES)})
         hint = f"did you mean {near}?" if near else f"prefixes are {' '.join(prefixes)}"
-        raise UsageError(f"no field begins with {prefix!r}", hint=hint) from None
+        message = f"no field begins with {prefix!r}"
+        raise SyntaxUsageError(message, text=prefix, position=0, length=len(prefix), hint=hint) from None
 
 
 def type_in_words(field: Field | Family) -> str:

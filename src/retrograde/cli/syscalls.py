@@ -12,7 +12,7 @@ import json
 import platform
 from typing import Any
 
-from retrograde.errors import EXIT_DONE, UsageError
+from retrograde.errors import EXIT_DONE, SyntaxUsageError, UsageError
 from retrograde.syscalls import ARCHITECTURES, Syscall, Table, load, reference
 from retrograde.syscalls.problems import did_you_mean
 from retrograde.syscalls.table import ALIASES
@@ -142,4 +142,5 @@ def _unknown(table: Table, name: str) -> UsageError:
     if variant and base in table.by_name:
         known = [line.full_name for line in table.variants.get(base, [])]
     hint = did_you_mean(name, known) or "`retrograde syscalls` lists the calls"
-    return UsageError(f"there is no system call, set or structure {name!r}", hint=hint)
+    message = f"there is no system call, set or structure {name!r}"
+    return SyntaxUsageError(message, text=name, position=0, length=len(name), hint=hint)

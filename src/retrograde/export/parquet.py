@@ -71,11 +71,22 @@ def export_parquet(
     batches = with_first(selected_batches(recording, filter_text))
     try:
         partition.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for stale in partition.glob("part-*.parquet"):
-            stale.unlink()
-        return partition, _write(partition, batches)
+        _remove_parts(partition)
+        try:
+            return partition, _write(partition, batches)
+        except BaseException:
+            # Half a part would make every query of the dataset fail.
+            with contextlib.suppress(OSError):
+                _remove_parts(partition)
+                partition.rmdir()
+            raise
     except OSError as error:
         raise CannotError(f"{partition} cannot be written: {error.strerror or error}") from None
+
+
+def _remove_parts(partition: Path) -> None:
+    for part in partition.glob("part-*.parquet"):
+        part.unlink()
 
 
 def _write(partition: Path, batches: Iterator[pa.RecordBatch]) -> int:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from retrograde.errors import SyntaxUsageError
+from retrograde.syscalls import load
 
 Grade = Literal["observe", "replay"]
 
@@ -103,6 +108,30 @@ def default_user(environment: Mapping[str, str], effective_uid: int) -> str | No
     return environment.get("SUDO_UID") if effective_uid == 0 else None
 
 
+def _calls(text: str | None) -> list[str] | None:
+    """Return the words of a list of system calls.
+
+    Raises:
+        SyntaxUsageError: one is not the name of a call of this machine. What numbers there are, the capture says.
+    """
+    if not text:
+        return None
+    known = load({"aarch64": "arm64"}.get(platform.machine(), "x86_64")).by_name
+    position = 0
+    for word in text.split(","):
+        if word not in known and not word.isdecimal():
+            near = difflib.get_close_matches(word, known, n=1)
+            raise SyntaxUsageError(
+                f"there is no system call {word!r} here",
+                text=text,
+                position=position,
+                length=len(word),
+                hint=f"did you mean {near[0]}?" if near else "`retrograde syscalls` lists the calls",
+            )
+        position += len(word) + 1
+    return text.split(",")
+
+
 def options_from(arguments: argparse.Namespace, *, command: list[str], grade: Grade) -> CaptureOptions:
     """Return the options that a parsed command line asks for."""
     user = arguments.user
@@ -115,7 +144,7 @@ def options_from(arguments: argparse.Namespace, *, command: list[str], grade: Gr
         cgroups=getattr(arguments, "cgroup", []),
         everything=getattr(arguments, "all", False),
         grade=grade,
-        syscalls=arguments.syscalls.split(",") if arguments.syscalls else None,
+        syscalls=_calls(arguments.syscalls),
         switches=arguments.switches,
         backend=arguments.backend,
         snaplen=arguments.snaplen,

@@ -64,7 +64,7 @@ def pack(path: Path, output: Path, *, force: bool = False) -> None:
         except OSError as error:
             raise CannotError(f"{output} cannot be written: {error.strerror or error}") from None
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # not there any more, or never
                 temporary.unlink()
     finally:
         place.close()
