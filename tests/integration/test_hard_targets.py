@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 import retrograde as api
@@ -76,6 +80,70 @@ def test_target_that_is_no_program(tmp_path: Path) -> None:
     assert str(file) in done.stderr
 
 
+def test_target_whose_interpreter_does_not_exist(backend: str, tmp_path: Path) -> None:
+    """The kernel's ENOENT is about another file than the command."""
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    done = retrograde("record", "--backend", backend, str(script))
+    assert done.returncode != 0
+    assert f"cannot run {script}: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+    with api.open("latest") as recording:
+        (call,) = [event for event in recording.events("evt.type = execve") if event.kind == Kind.SYSCALL]
+        assert call.result == -2
+
+
+# Two children with the same pid, one after the other.
+_SAME_PID = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def child(pid, program):
+    wanted = ctypes.c_int(pid)
+    arguments = struct.pack("<11Q", 0, 0, 0, 0, 17, 0, 0, 0, ctypes.addressof(wanted), 1, 0)  # clone3(2), SIGCHLD
+    made = libc.syscall(435, arguments, len(arguments))
+    if made == 0:
+        os.execv(program, [program, "/dev/null"])
+    if made < 0:
+        sys.exit(f"clone3: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(made, 0)
+child(int(sys.argv[1]), "/bin/cat")
+child(int(sys.argv[1]), "/bin/ls")
+"""
+
+
+def _record_a_pid_twice(backend: str) -> int:
+    """Record two processes of one pid, `cat` and then `ls`, as `twice`, and return the pid."""
+    pid = next(number for number in range(30_000, 4_000_000) if not Path(f"/proc/{number}").exists())
+    done = retrograde("record", "--backend", backend, "-o", "twice", sys.executable, "-c", _SAME_PID, str(pid))
+    if "clone3: Operation not permitted" in done.stderr or "clone3: Function not implemented" in done.stderr:
+        pytest.skip(f"no pid can be asked for here: {done.stderr.splitlines()[0]}")
+    assert done.returncode == 0, done.stderr
+    return pid
+
+
+def test_a_pid_that_is_used_again(backend: str, as_root: None) -> None:
+    """The two processes are told apart, each with its name."""
+    pid = _record_a_pid_twice(backend)
+    with api.open("twice") as recording:
+        kinds = [event.kind for event in recording.events(f"proc.pid = {pid}") if event.syscall is None]
+        assert [kind for kind in kinds if kind in (Kind.FORK, Kind.EXIT)] == [Kind.FORK, Kind.EXIT] * 2
+        assert [process.name for process in recording.processes if process.pid == pid] == ["cat", "ls"]
+        rows = recording.to_arrow().filter(pc.field("pid") == pid)
+        ends = rows.filter(pc.field("syscall") == "exit_group")
+        assert ends.column("process").to_pylist() == ["cat", "ls"]
+    format_and_filter = ["-p", "%proc.name %proc.args", f"proc.pid = {pid} and evt.type = exit_group"]
+    shown = retrograde("read", "twice", *format_and_filter).stdout
+    assert shown == "cat /dev/null\nls /dev/null\n"
+
+
+@pytest.mark.xfail(strict=True, reason="stats tells processes apart by their pid alone")
+def test_a_pid_that_is_used_again_is_two_processes_in_stats(as_root: None) -> None:
+    pid = _record_a_pid_twice("ptrace")
+    processes = json.loads(retrograde("stats", "twice", "--by", "process", "--json").stdout)["processes"]
+    assert {f"cat ({pid})", f"ls ({pid})"} <= set(processes)
+
+
 def test_ten_thousand_forks(backend: str, tmp_path: Path) -> None:
     program = compiled("crowd", tmp_path)
     done = retrograde("record", "--backend", backend, str(program), "forks", "10000", timeout=300)
@@ -96,11 +164,21 @@ def test_a_thousand_threads(backend: str, tmp_path: Path) -> None:
     assert counts["EXIT"] == 1001
 
 
-def test_setuid_program(backend: str, as_root: None) -> None:
-    """`su` keeps its privilege when root records it."""
-    done = retrograde("record", "--backend", backend, "--user", "nobody", "su", "--version")
+@pytest.mark.parametrize("grade", ["record", "trace"])
+def test_setuid_program(backend: str, grade: str, as_root: None) -> None:
+    """It gets its privilege when root records it, as it would without us."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        program = Path(shutil.copy(shutil.which("id") or "", folder))
+        program.chmod(0o4755)
+        if os.statvfs(folder).f_flag & os.ST_NOSUID:
+            pytest.skip(f"{folder} is mounted with nosuid")
+        keep = ["-o"] if grade == "record" else ["-q", "-w"]
+        words = [grade, "--backend", backend, "--user", "nobody", *keep, "setuid", "--", str(program)]
+        done = retrograde(*words)
     assert done.returncode == 0, done.stderr
-    assert _counts("latest")["exit_group"] == 1
+    assert re.match(r"uid=65534\(nobody\) .* euid=0\(root\)", done.stdout)
+    assert _counts("setuid")["exit_group"] == 1
 
 
 def test_command_runs_as_the_asked_user(backend: str, as_root: None) -> None:
@@ -147,6 +225,28 @@ def test_full_disk(backend: str, small_disk: Path) -> None:
         assert any(event.syscall is not None and event.syscall.name == "execve" for event in recording.events())
 
 
+def test_a_full_disk_leaves_the_target_unharmed(backend: str, small_disk: Path, tmp_path: Path) -> None:
+    script = f"dd if=/dev/urandom of=/dev/null bs=64k count=64; echo $? > {tmp_path}/marker"
+    done = retrograde("record", "--backend", backend, "-o", str(small_disk / "recording"), "sh", "-c", script)
+    assert "No space left on device" in done.stderr
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "marker").exists() or not (tmp_path / "marker").read_text():
+        assert time.monotonic() < deadline, "the command did not get to its end"
+        time.sleep(0.05)
+    assert (tmp_path / "marker").read_text() == "0\n"
+
+
+def test_an_export_to_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
+    words = ["dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=64", "status=none"]
+    assert retrograde("record", "-o", "big", *words).returncode == 0
+    for way in (["export", "big", "--parquet"], ["export", "big", "--json", "-o"], ["pack", "big", "-o"]):
+        done = retrograde(*way, str(small_disk / "-".join(["to", *way[2:]])))
+        assert done.returncode == 3
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert [path for path in small_disk.rglob("*") if path.is_file()] == []
+
+
 def test_under_sudo_a_recording_that_failed_is_the_callers_too(small_disk: Path) -> None:
     caller = pwd.getpwnam("nobody")
     environment = {**os.environ, "SUDO_UID": str(caller.pw_uid), "RETROGRADE_DIR": str(small_disk)}
@@ -158,13 +258,29 @@ def test_under_sudo_a_recording_that_failed_is_the_callers_too(small_disk: Path)
     assert {path.stat().st_uid for path in made} == {caller.pw_uid}
 
 
-def test_unwritable_folder(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    done = retrograde("record", "-o", str(file / "recording"), "true")
-    assert done.returncode == 1
-    assert str(file) in done.stderr
+@pytest.fixture
+def read_only(tmp_path: Path, as_root: None) -> Iterator[Path]:
+    """A folder in which not even root may write."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("way", ["--output", "RETROGRADE_DIR", "below RETROGRADE_DIR"])
+def test_unwritable_folder(read_only: Path, tmp_path: Path, way: str) -> None:
+    """It is named before the command has begun."""
+    output = ["-o", str(read_only / "recording")] if way == "--output" else []
+    store = {"--output": tmp_path, "RETROGRADE_DIR": read_only, "below RETROGRADE_DIR": read_only / "below"}[way]
+    done = retrograde(
+        "record", *output, "touch", str(tmp_path / "begun"), env={**os.environ, "RETROGRADE_DIR": str(store)}
+    )
+    assert done.returncode == (3 if "below" in way else 1)
+    assert f"{read_only}/" in done.stderr
+    assert "Read-only file system" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "begun").exists()
 
 
 def test_sigkill_of_the_capture_leaves_a_readable_recording_and_an_unharmed_target(
