@@ -247,21 +247,35 @@ def test_only_chosen_calls(capture_program: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said_at_once(capture_program: Path) -> None:
+    """Neither the capabilities, nor the machine's own process ids, nor the file of types: each has its remedy."""
     bare = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all"]
     public = Path("/tmp") / f"retrograde-capture-{os.getpid()}"
     public.write_bytes(capture_program.read_bytes())
     public.chmod(0o755)
+    words = [
+        str(public),
+        "--backend",
+        "ebpf",
+        "--btf",
+        "/no/types",
+        "--output",
+        f"{public}-recording",
+        "--",
+        "/bin/true",
+    ]
     try:
         done = subprocess.run(
-            [*bare, str(public), "--backend", "ebpf", "--output", f"{public}-recording", "--", "/bin/true"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
+            ["unshare", "--pid", "--fork", *bare, *words], capture_output=True, text=True, check=False, cwd="/"
         )
     finally:
         public.unlink()
     assert done.returncode == 3, done.stderr
     assert not Path(f"{public}-recording").exists()
-    assert "CAP_BPF" in done.stderr
-    assert "sudo" in done.stderr
+    title, *missing = done.stderr.splitlines()
+    assert title.endswith("Missing:")
+    expected = [("CAP_BPF and CAP_PERFMON", "sudo setcap"), ("process ids", "--pid=host"), ("/no/types", "--btf")]
+    assert len(missing) == len(expected)
+    for line, (what, remedy) in zip(missing, expected, strict=True):
+        assert line.startswith("  - ")
+        assert what in line
+        assert remedy in line

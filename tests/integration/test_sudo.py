@@ -71,13 +71,14 @@ def sudo(caller: pwd.struct_passwd) -> Iterator[Run]:
 
 
 @pytest.fixture
-def himself(caller: pwd.struct_passwd) -> Run:
+def himself(caller: pwd.struct_passwd, capture_program: Path) -> Run:
     """`retrograde …` as the user, without sudo, by a Python that he may run."""
-    packages = sysconfig.get_path("purelib")
+    path = os.pathsep.join([str(SOURCE), sysconfig.get_path("purelib")])
+    program = shutil.copy(capture_program, caller.pw_dir)
+    environment = {"PYTHONPATH": path, "RETROGRADE_CAPTURE": str(program)}
     for python in (sys.executable, "/usr/bin/python3"):
-        path = os.pathsep.join([str(SOURCE), packages])
-        if _as(caller, [python, "-c", "import retrograde.cli, numpy"], PYTHONPATH=path).returncode == 0:
-            return lambda *words: _as(caller, [python, "-m", "retrograde", *words], PYTHONPATH=path)
+        if _as(caller, [python, "-c", "import retrograde.cli, numpy"], **environment).returncode == 0:
+            return lambda *words: _as(caller, [python, "-m", "retrograde", *words], **environment)
     pytest.skip(f"an ordinary user may not run {sys.executable} nor read {SOURCE}, and /usr/bin/python3 is another")
 
 
@@ -132,3 +133,15 @@ def test_trace_starts_the_command_as_him(caller: pwd.struct_passwd, sudo: Run) -
 def test_another_user_may_be_asked_for(caller: pwd.struct_passwd, sudo: Run) -> None:
     assert sudo("record", "--user", "root", "id", "-u").stdout == "0\n"
     assert {path.lstat().st_uid for path in _recordings(caller).rglob("*")} == {caller.pw_uid}
+
+
+def test_without_sudo_he_is_told_what_is_missing_or_gets_ptrace(caller: pwd.struct_passwd, himself: Run) -> None:
+    whole_system = himself("trace")
+    assert whole_system.returncode == 3
+    assert "eBPF capture is not possible here. Missing:\n  - the right to load eBPF programs" in whole_system.stderr
+    assert "sudo" in whole_system.stderr
+    assert "Traceback" not in whole_system.stderr
+    command = himself("record", "id", "-u")
+    assert command.stdout == f"{caller.pw_uid}\n"
+    assert "capturing with ptrace, which is slower. " in command.stderr
+    assert himself("rm", "latest").returncode == 0
