@@ -6,6 +6,7 @@ Where it is meant to change: `python tests/golden/make.py --printed`, and look a
 from __future__ import annotations
 
 import difflib
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,42 @@ def test_it_is_printed_as_ever(
     if printed != expected:
         lines = [text.decode().splitlines() for text in (expected, printed)]
         pytest.fail("\n".join(difflib.unified_diff(*lines, "golden", "printed now", n=0, lineterm="")), pytrace=False)
+
+
+def _ends(data: bytes) -> list[tuple[int, int]]:
+    """Return where each block ends, and how many events there are up to there."""
+    at, events = 16, 0
+    ends = []
+    while at < len(data):
+        (stored,) = struct.unpack_from("<I", data, at + 8)
+        (count,) = struct.unpack_from("<I", data, at + 24)
+        at, events = at + 64 + stored, events + count
+        ends.append((at, events))
+    assert at == len(data)
+    return ends
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda folder: folder.name)
+def test_cut_at_a_block_it_prints_what_is_whole_and_one_line_of_what_is_missing(
+    recording: Path, utc: None, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    data = (recording / "events-000000").read_bytes()
+    lines = (golden.PRINTED / recording.name / "default.txt").read_bytes().splitlines(keepends=True)
+    ends = _ends(data)
+    assert ends[-1] == (len(data), len(lines))
+    for end, _ in ends:
+        for cut in (end - 1, end, end + 1):
+            if cut >= len(data):
+                continue
+            copy = tmp_path / f"cut-{cut}"
+            copy.mkdir()
+            (copy / "events-000000").write_bytes(data[:cut])
+            assert cli.main(["read", str(copy)]) == 0
+            printed, talk = capfdbinary.readouterr()
+            whole = max((events for end, events in ends if end <= cut), default=0)
+            assert printed == b"".join(lines[:whole]), cut
+            (line,) = talk.decode().splitlines()
+            assert "cut off" in line, cut
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda folder: folder.name)
