@@ -31,13 +31,15 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define THIS_TASK()	      bpf_get_current_task_btf()
 #endif
 
-#define SIGCONT		  18
-#define SIGSTOP		  19
-#define MAX_INLINE_IOVECS 8
-#define MAX_STRING	  4096
-#define MAX_ENVIRONMENT	  16384
-#define TS_COMPAT	  2	      /* arch/x86/include/asm/thread_info.h */
-#define TIF_32BIT	  (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
+#define SIGCONT		    18
+#define SIGSTOP		    19
+#define MAX_INLINE_IOVECS   64
+#define MAX_INLINE_MESSAGES 32
+#define MAX_INLINE_STRINGS  64
+#define MAX_STRING	    4096
+#define MAX_ENVIRONMENT	    16384
+#define TS_COMPAT	    2		/* arch/x86/include/asm/thread_info.h */
+#define TIF_32BIT	    (1UL << 22) /* arch/arm64/include/asm/thread_info.h */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
 
@@ -82,6 +84,7 @@ struct scratch {
 	__u32 offset;
 	struct rg_op op; /* that add_op() is to do */
 	__u64 deref;
+	__u64 iovec_limit, iovec_room; /* of add_iovec(): what is still to come, and of that to be kept */
 };
 
 struct {
@@ -404,44 +407,101 @@ static __always_inline u32 arg_with(u32 arg, u32 segment_flags)
 	return arg | segment_flags << 8;
 }
 
+/* How many pointers stand before the NULL, as far as they are copied; -1 where they cannot be read. */
+__noinline int count_pointers(u64 address)
+{
+#pragma clang loop unroll(disable)
+	for (int i = 0; i <= MAX_INLINE_STRINGS; i++) {
+		u64 pointer;
+
+		if (bpf_probe_read_user(&pointer, sizeof(pointer), (void *)(address + i * sizeof(pointer))))
+			return -1;
+		if (!pointer)
+			return i;
+	}
+	return MAX_INLINE_STRINGS + 1;
+}
+
+/* The string that a pointer at this address leads to. */
+__noinline int add_string_at(u32 cpu, u32 arg_flags, u64 address)
+{
+	struct scratch *s = scratch_of(cpu);
+	u64 pointer;
+
+	if (!s)
+		return COPY_NO_ROOM;
+	if (bpf_probe_read_user(&pointer, sizeof(pointer), (void *)address))
+		return COPY_FAULT;
+	return add_segment(s, FROM_USER_STRING, arg_flags & 0xff, arg_flags >> 8, pointer, 0, 0);
+}
+
+/* The array of pointers with its NULL, and each string. */
+__noinline int add_strings(u32 cpu, u32 arg_flags, u64 address)
+{
+	u32 nested = arg_flags | arg_with(0, RG_SEG_NESTED);
+	int count = count_pointers(address), result;
+	u64 size = (count + 1) * sizeof(u64);
+
+	if (count < 0)
+		return COPY_FAULT;
+	result = add_memory(cpu, arg_flags, address, size, size);
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < MAX_INLINE_STRINGS; i++) {
+		if (i >= count || result)
+			return result;
+		result = add_string_at(cpu, nested, address + i * sizeof(u64));
+	}
+	return result ? result : count > MAX_INLINE_STRINGS ? COPY_NO_ROOM : COPY_OK;
+}
+
 struct user_iovec {
 	u64 base;
 	u64 length;
 };
+
+/* The memory of one. */
+__noinline int add_iovec(u32 cpu, u32 arg_flags, u64 address)
+{
+	struct scratch *s = scratch_of(cpu);
+	struct user_iovec iovec;
+	u64 keep;
+
+	if (!s)
+		return COPY_NO_ROOM;
+	if (bpf_probe_read_user(&iovec, sizeof(iovec), (void *)address))
+		return COPY_FAULT;
+	if (iovec.length > s->iovec_limit)
+		iovec.length = s->iovec_limit;
+	if (iovec.length == 0)
+		return COPY_OK;
+	s->iovec_limit -= iovec.length;
+	keep = iovec.length < s->iovec_room ? iovec.length : s->iovec_room;
+	s->iovec_room -= keep;
+	return add_segment(s, FROM_USER, arg_flags & 0xff, arg_flags >> 8, iovec.base, iovec.length, keep);
+}
 
 /* The array of iovecs, and the memory it leads to, `limit` bytes of it altogether. */
 __noinline int add_iovecs(u32 cpu, u32 arg_flags, u64 address, u64 count, u64 limit)
 {
 	u32 nested = arg_flags | arg_with(0, RG_SEG_NESTED);
 	u32 own = arg_with(arg_flags & 0xff, RG_SEG_IN | ((arg_flags >> 8) & RG_SEG_NESTED));
-	u64 room = (arg_flags >> 8 & RG_SEG_OUT) ? config.out_snaplen : config.in_snaplen;
+	struct scratch *s = scratch_of(cpu);
 	int result;
 
+	if (!s)
+		return COPY_NO_ROOM;
 	if (count > 1024) /* UIO_MAXIOV */
 		count = 1024;
+	s->iovec_limit = limit;
+	s->iovec_room = (arg_flags >> 8 & RG_SEG_OUT) ? config.out_snaplen : config.in_snaplen;
 	result = add_memory(cpu, own, address, count * sizeof(struct user_iovec), count * sizeof(struct user_iovec));
-	if (result)
-		return result;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < MAX_INLINE_IOVECS; i++) {
-		struct user_iovec iovec;
-		u64 keep;
-
-		if (i >= count || limit == 0)
-			return COPY_OK;
-		if (bpf_probe_read_user(&iovec, sizeof(iovec), (void *)(address + i * sizeof(iovec))))
-			return COPY_FAULT;
-		if (iovec.length > limit)
-			iovec.length = limit;
-		limit -= iovec.length;
-		keep = iovec.length < room ? iovec.length : room;
-		room -= keep;
-		if (iovec.length == 0)
-			continue;
-		result = add_memory(cpu, nested, iovec.base, iovec.length, keep);
-		if (result)
+		if (i >= count || result || s->iovec_limit == 0)
 			return result;
+		result = add_iovec(cpu, nested, address + i * sizeof(struct user_iovec));
 	}
-	return count > MAX_INLINE_IOVECS && limit ? COPY_NO_ROOM : COPY_OK;
+	return result ? result : count > MAX_INLINE_IOVECS && s->iovec_limit ? COPY_NO_ROOM : COPY_OK;
 }
 
 struct user_message {
@@ -476,6 +536,44 @@ __noinline int add_message(u32 cpu, u32 arg_flags, u64 address, u64 limit)
 			return result;
 	}
 	return add_iovecs(cpu, nested, message.iovecs, message.iovec_count, limit);
+}
+
+struct user_many_message {
+	struct user_message message;
+	u32 length, pad;
+};
+
+/* One of sendmmsg() or recvmmsg(), and how many have been transferred from it on. */
+__noinline int add_many_message(u32 cpu, u32 arg_flags, u64 address, s64 done)
+{
+	u64 length_at = address + sizeof(struct user_message);
+	u32 length;
+	int result;
+
+	if (done <= 0) /* not touched, but of interest: what was asked for */
+		return add_memory(cpu, arg_flags & ~arg_with(0, RG_SEG_OUT), address, sizeof(struct user_many_message),
+				  sizeof(struct user_many_message));
+	if (bpf_probe_read_user(&length, sizeof(length), (void *)length_at))
+		return COPY_FAULT;
+	result = add_message(cpu, arg_flags, address, length);
+	if (result)
+		return result;
+	/* The kernel writes the length in sendmmsg as well. */
+	return add_memory(cpu, arg_flags | arg_with(0, RG_SEG_OUT), length_at, sizeof(length), sizeof(length));
+}
+
+/* An array of struct mmsghdr, of which the call has transferred `done`. */
+__noinline int add_messages(u32 cpu, u32 arg_flags, u64 address, u64 count, s64 done)
+{
+	int result = COPY_OK;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < MAX_INLINE_MESSAGES; i++) {
+		if (i >= count || result)
+			return result;
+		result = add_many_message(cpu, arg_flags, address + i * sizeof(struct user_many_message), done - i);
+	}
+	return result ? result : count > MAX_INLINE_MESSAGES ? COPY_NO_ROOM : COPY_OK;
 }
 
 static __always_inline u64 length_term(const struct rg_length *term, const struct rg_event *event, u64 deref)
@@ -557,6 +655,11 @@ __noinline int add_op(u32 cpu)
 	case RG_OP_MSGHDR:
 		cap = event->result > 0 ? event->result : 0;
 		return add_message(cpu, arg_flags, address, cap);
+	case RG_OP_MMSGHDR:
+		full = length_term(&op->length[0], event, deref);
+		return add_messages(cpu, arg_flags, address, full, event->result);
+	case RG_OP_STRINGS:
+		return add_strings(cpu, arg_flags, address);
 	case RG_OP_IOCTL: {
 		u32 command = event->args[1], direction = command >> 30; /* include/uapi/asm-generic/ioctl.h */
 

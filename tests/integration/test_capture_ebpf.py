@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import retrograde as api
-from retrograde.events import Event, Kind
+from retrograde.events import Event, Kind, SegmentFlag
 from tests.support.commands import compiled
 
 pytestmark = pytest.mark.usefixtures("as_root")
@@ -122,6 +122,27 @@ def test_recvmsg_into_1024_iovecs(capture_program: Path, tmp_path: Path) -> None
     pieces = {segment.address: segment.data for segment in event.segments if len(segment.data) == 61}
     assert event.result == len(expected)
     assert b"".join(pieces[address] for address in sorted(pieces)) == expected
+
+
+@pytest.mark.parametrize("grade", ["observe", "replay"])
+def test_arrays_are_copied_as_with_ptrace(capture_program: Path, tmp_path: Path, grade: str) -> None:
+    bulk = compiled("bulk", tmp_path)
+    held = {}
+    for backend in ("ebpf", "ptrace"):
+        # At the same addresses each time.
+        words = ("--backend", backend, "--", "setarch", "--addr-no-randomize", str(bulk), "arrays")
+        _capture(capture_program, tmp_path / backend, *words, grade=grade)
+        chosen = "evt.type in (sendmmsg, recvmmsg) or (evt.type = execve and evt.args contains 'a word')"
+        with api.open(tmp_path / backend) as recording:
+            held[backend] = {_name(event): event.segments for event in recording.events(chosen)}
+    assert set(held["ebpf"]) == {"sendmmsg", "recvmmsg", "execve"}
+    for name, segments in held["ebpf"].items():
+        data = [segment.data for segment in segments if segment.arg == 1 and segment.flags & SegmentFlag.NESTED]
+        short = [piece for piece in data if len(piece) != 16]  # an iovec
+        expected = [b"/no/such/program\0", b"a word\0", b"\0"] if name == "execve" else [b"one", b"two", b"three"]
+        assert short == expected
+        at_exit = [segment for segment in held["ptrace"][name] if not segment.flags & SegmentFlag.ENTER]
+        assert segments == at_exit
 
 
 def test_exec_from_another_thread(capture_program: Path, tmp_path: Path) -> None:
