@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -288,18 +289,22 @@ def test_the_terminals_ctrl_c(capture_program: Path, tmp_path: Path, backend: st
     child, terminal = pty.fork()
     if child == 0:
         os.execv(capture_program, [str(capture_program), *arguments])
+    started: list[int] = []
     try:
         shown = b""
         while b"ready" not in shown:
             shown += os.read(terminal, 1000)
+        started = [os.pidfd_open(int(pid)) for pid in _children(child)]
         os.write(terminal, b"\x03")
         deadline = time.monotonic() + 20
         while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             assert time.monotonic() < deadline, "Ctrl-C ended neither the command nor the capture"
             time.sleep(0.05)
     finally:
-        for pid in _children(child):
-            os.kill(int(pid), signal.SIGKILL)
+        for process in started:  # a command that the terminal did not reach goes on
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+            os.close(process)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(terminal)
