@@ -22,6 +22,7 @@ import pytest
 import retrograde as api
 from retrograde.events import Kind
 from retrograde.record.program import find_capture_program
+from tests.support.capturing import finish, start, wait_until_capturing
 from tests.support.commands import compiled, recordings, retrograde
 
 pytestmark = pytest.mark.usefixtures("capture_program")
@@ -160,6 +161,29 @@ def test_a_thousand_threads(backend: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     counts = _counts("latest")
     assert counts["FORK"] == 1000
+    assert counts["getppid"] == 1000
+    assert counts["EXIT"] == 1001
+
+
+def test_a_thousand_threads_that_run_already(backend: str, capture_program: Path, tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    program = compiled("crowd", tmp_path)
+    target = subprocess.Popen([str(program), "waiting", "1000"], stdin=pipe, stdout=pipe, text=True)
+    assert target.stdin is not None
+    assert target.stdout is not None
+    try:
+        assert target.stdout.readline() == "ready\n"
+        folder = tmp_path / "recording"
+        capture = start(capture_program, folder, "--backend", backend, "--pid", str(target.pid))
+        wait_until_capturing(folder)
+        target.stdin.write("go\n")
+        target.stdin.flush()
+        finish(capture, folder)
+        assert target.wait(timeout=20) == 0
+    finally:
+        target.kill()
+        target.communicate()
+    counts = _counts(str(folder))
     assert counts["getppid"] == 1000
     assert counts["EXIT"] == 1001
 
