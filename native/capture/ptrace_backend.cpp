@@ -6,6 +6,7 @@
 #include "capture/backend.h"
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
+#include "capture/requirements.h"
 #include "capture/syscall_table.h"
 
 #include <algorithm>
@@ -179,33 +180,6 @@ class PtraceBackend : public Backend {
 };
 
 // ---- attaching ----
-
-Failure attach_failure(pid_t pid, int error) {
-    const std::string what = "cannot attach to process " + std::to_string(pid) + " by ptrace";
-    if (error == ESRCH)
-        return Failure(what + ": there is no such process", exit_usage);
-    if (error != EPERM)
-        return system_failure(what, error, exit_cannot);
-    const ProcessFacts facts = read_process_facts(pid);
-    if (facts.tracer != 0)
-        return Failure(what + ": process " + std::to_string(facts.tracer) + " traces it already", exit_cannot);
-    std::string message = what + ": Operation not permitted";
-    if (facts.found && facts.uid != ::geteuid() && ::geteuid() != 0)
-        return Failure(message + ": it belongs to user " + std::to_string(facts.uid) + "; run as root", exit_cannot);
-    std::string scope;
-    if (FILE *file = std::fopen("/proc/sys/kernel/yama/ptrace_scope", "re")) {
-        int digit = std::fgetc(file);
-        scope = digit > 0 ? std::string(1, static_cast<char>(digit)) : "";
-        std::fclose(file);
-    }
-    if (!scope.empty() && scope != "0")
-        message += ": kernel.yama.ptrace_scope is " + scope + ", needed is 0 (or root); " +
-                   (scope == "3" ? "only a restart of the machine resets it"
-                                 : "mend it with: sudo sysctl kernel.yama.ptrace_scope=0");
-    else
-        message += "; run as root, in a container with: --cap-add SYS_PTRACE";
-    return Failure(message, exit_cannot);
-}
 
 void PtraceBackend::attach(Target *target) {
     target_ = target;

@@ -2,6 +2,7 @@
 
 #include "base/failure.h"
 #include "base/unique_fd.h"
+#include "capture/process_facts.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -46,6 +47,13 @@ std::string own_path() {
     char path[PATH_MAX];
     const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
     return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : "retrograde-capture";
+}
+
+std::string comm_of(pid_t pid) {
+    std::string comm = read_proc_file(pid, "comm", 64);
+    if (comm.ends_with('\n'))
+        comm.pop_back();
+    return comm;
 }
 
 bool holds_types(const std::string &file) {
@@ -103,6 +111,33 @@ void require_ebpf(const Options &options) {
     for (const std::string &one : missing)
         text += "\n  - " + one;
     throw Failure(text, exit_cannot);
+}
+
+Failure attach_failure(pid_t pid, int error) {
+    const std::string what = "cannot attach to process " + std::to_string(pid) + " by ptrace";
+    if (error == ESRCH)
+        return Failure(what + ": there is no such process", exit_usage);
+    if (error != EPERM)
+        return system_failure(what, error, exit_cannot);
+    const ProcessFacts facts = read_process_facts(pid);
+    if (facts.tracer != 0)
+        return Failure(
+            what + ": process " + std::to_string(facts.tracer) + " (" + comm_of(facts.tracer) +
+                ") traces it already, and a process has one tracer. In a recording, record the outer command "
+                "alone, which records this one too; or use `retrograde trace`, which attaches to nothing "
+                "where eBPF is permitted",
+            exit_cannot);
+    std::string message = what + ": Operation not permitted";
+    if (facts.found && facts.uid != ::geteuid() && ::geteuid() != 0)
+        return Failure(message + ": it belongs to user " + std::to_string(facts.uid) + "; run as root", exit_cannot);
+    const std::string scope = content("/proc/sys/kernel/yama/ptrace_scope").substr(0, 1);
+    if (!scope.empty() && scope != "0")
+        message += ": kernel.yama.ptrace_scope is " + scope + ", needed is 0 (or root); " +
+                   (scope == "3" ? "only a restart of the machine resets it"
+                                 : "mend it with: sudo sysctl kernel.yama.ptrace_scope=0");
+    else
+        message += "; run as root, in a container with: --cap-add SYS_PTRACE";
+    return Failure(message, exit_cannot);
 }
 
 } // namespace retrograde

@@ -1,6 +1,6 @@
 #include "capture/tracer.h"
 
-#include "base/failure.h"
+#include "capture/requirements.h"
 
 #include <csignal>
 #include <sys/ptrace.h>
@@ -25,7 +25,7 @@ Tracer::Tracer(HoldHandler on_hold, EndHandler on_end) : on_hold_(std::move(on_h
 
 void Tracer::attach(pid_t pid) {
     if (::ptrace(PTRACE_SEIZE, pid, nullptr, options) != 0)
-        throw system_failure("cannot attach to process " + std::to_string(pid), errno, exit_cannot);
+        throw attach_failure(pid, errno);
     tracees_.insert(pid);
 }
 

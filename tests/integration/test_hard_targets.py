@@ -210,7 +210,6 @@ def test_command_runs_as_the_asked_user(backend: str, as_root: None) -> None:
     assert done.stdout == "nobody\n"
 
 
-@pytest.mark.xfail(strict=True, reason="the capture does not say who traces the command already, and what to do")
 def test_a_command_that_is_recorded_already(backend: str) -> None:
     """A process has one tracer. What records the outer command has started the inner one, too."""
     inner = f"{sys.executable} -m retrograde record --backend {backend} true"
