@@ -17,12 +17,15 @@ namespace retrograde::oracle {
 namespace {
 
 constexpr std::uint64_t page_bytes = 4096;
-constexpr std::uint64_t chunk_bytes = 1 << 20;
-constexpr std::uint64_t has_content = 3ull << 62; // present, swapped (Documentation/admin-guide/mm/pagemap.rst)
+// Compared at once: little enough that malloc keeps the buffers from one call to the next.
+constexpr std::uint64_t chunk_bytes = 1 << 16;
+constexpr std::uint64_t pagemap_entries = 1 << 11; // read at once
+constexpr std::uint64_t has_content = 3ull << 62;  // present, swapped (Documentation/admin-guide/mm/pagemap.rst)
 
 // Visits the runs of pages that have content or, with `present` false, of those that have none.
 template <typename Visitor> void visit_pages(int pagemap, const Mapping &mapping, bool present, Visitor visit) {
-    std::vector<std::uint64_t> entries(chunk_bytes / page_bytes);
+    std::vector<std::uint64_t> entries(
+        std::min<std::uint64_t>(pagemap_entries, (mapping.end - mapping.start) / page_bytes));
     std::uint64_t run = 0, at = mapping.start;
     while (at < mapping.end) {
         const std::uint64_t wanted = std::min<std::uint64_t>(entries.size(), (mapping.end - at) / page_bytes);
