@@ -113,7 +113,8 @@ void on_signal(int number) {
 void interrupt_soon(void) {
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGALRM, &action, NULL);
-    struct itimerval timer = {{0, 0}, {0, 50000}};
+    /* Again and again, since on a slow machine the call may not have begun by then. */
+    struct itimerval timer = {{0, 200000}, {0, 50000}};
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 

@@ -57,7 +57,8 @@ CASE(prctl_subreaper) {
     CALL(prctl, PR_GET_CHILD_SUBREAPER, slot(), 0, 0, 0);
 }
 CASE(prctl_tsc) {
-    CALL(prctl, PR_GET_TSC, slot(), 0, 0, 0);
+    if (TRY(prctl, PR_GET_TSC, slot(), 0, 0, 0) != 0) /* arm64: since Linux 6.12 */
+        exit(errno == EINVAL ? lacking : 1);
 }
 CASE(sched_getaffinity) {
     CALL(sched_getaffinity, 0, 128, slot());
@@ -157,7 +158,8 @@ CASE(pidfd_ioctl) {
     int p = CALL(pidfd_open, getpid(), 0);
     uint64_t *i = slot();
     i[0] = 7;
-    CALL(ioctl, p, _IOWR(0xff, 11, char[64]), i);
+    if (TRY(ioctl, p, _IOWR(0xff, 11, char[64]), i) != 0) /* PIDFD_GET_INFO: since Linux 6.13 */
+        exit(errno == ENOTTY ? lacking : 1);
 }
 CASE(sched_setattr) {
     uint32_t *a = slot();
