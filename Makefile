@@ -9,7 +9,7 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit lint format wheel capture-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading reference wheel clean
+.PHONY: help demo build test test-unit lint format wheel capture-arm64 oracle-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -60,7 +60,13 @@ $(BUILD)/arm64/retrograde-capture: CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/pa
 	cmake --build $(BUILD)/arm64 --target retrograde-capture
 	@touch $@
 
-test-arm64: build capture-arm64 $(STAMPS)/packages-kernels ## record on Debian's arm64 kernel under qemu
+$(BUILD)/arm64/native/oracle/memory-oracle: $(BUILD)/arm64/retrograde-capture
+	cmake --build $(BUILD)/arm64 --target memory-oracle
+	@touch $@
+
+oracle-arm64: $(BUILD)/arm64/native/oracle/memory-oracle $(STAMPS)/packages-kernels
+
+test-arm64: build capture-arm64 oracle-arm64 ## record, and run the memory oracle, on Debian's arm64 kernel under qemu
 	$(BIN)/python -m pytest tests/vm -k arm64
 
 test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels under qemu
@@ -69,7 +75,7 @@ test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels
 bench: build $(STAMPS)/packages-bench ## what recording costs: docs/experiments/overhead.md
 	$(BIN)/python -m bench.overhead
 
-bench-sufficiency: build ## is the information enough: docs/experiments/sufficiency.md
+bench-sufficiency: build oracle-arm64 ## is the information enough: docs/experiments/sufficiency.md
 	$(BIN)/python -m bench.sufficiency
 
 bench-reading: build ## how fast recordings are read: docs/experiments/reading.md

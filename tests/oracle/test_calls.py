@@ -18,11 +18,11 @@ CASES = [case for source in SOURCES for case in re.findall(r"^CASE\((\w+)\)", so
 LACKING = 77
 
 
-def compile_calls(folder: Path) -> Path:
+def compile_calls(folder: Path, compiler: str = "gcc") -> Path:
     """Return the program with one case for each call; static, since every call of the loader would be compared too."""
     program = folder / "calls"
     options = ["-std=gnu11", "-O1", "-w", "-pthread", "-static"]
-    subprocess.run(["gcc", *options, "-o", str(program), *map(str, SOURCES)], check=True)
+    subprocess.run([compiler, *options, "-o", str(program), *map(str, SOURCES)], check=True)
     return program
 
 

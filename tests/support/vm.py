@@ -1,7 +1,8 @@
 """Debian's kernels under qemu: boot one with a few files, run a script in it, bring files out.
 
 The root is an initramfs made of Debian's static busybox and the files given, so that nothing but the kernel differs
-from one machine to the next. What the script leaves in /out comes back through a second serial port as a tar stream.
+from one machine to the next. What the script leaves in /out comes back through a second serial port, as a compressed
+tar stream.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ export PATH=/bin:/usr/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+mkdir /dev/pts
+mount -t devpts devpts /dev/pts
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t tmpfs tmp /tmp
 mkdir -p /out
@@ -33,7 +36,7 @@ echo 1 > /proc/sys/kernel/printk
 sh /root/script > /out/stdout 2> /out/stderr < /dev/null
 echo $? > /out/exit-status
 stty -F @PORT@ raw -echo 2>/dev/null
-tar -C /out -cf - . > @PORT@
+tar -C /out -cf - . | gzip -1 > @PORT@
 sync
 poweroff -f
 """
@@ -149,6 +152,15 @@ def _kernel(machine: Machine) -> Path:
     return next((folder / "boot").glob("vmlinuz-*"))
 
 
+def package(name: str, arch: str) -> Path:
+    """Return a folder with the files of a package of this Debian release; ``prepare`` comes first.
+
+    Raises:
+        VmError: apt could not fetch it.
+    """
+    return _fetched(name, arch)
+
+
 def prepare() -> None:
     """Let apt know of both architectures' packages, if it does not yet.
 
@@ -173,7 +185,14 @@ def _initramfs(machine: Machine, files: dict[str, Path], script: str) -> bytes:
         ("etc/passwd", 0o100644, b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n"),
         ("etc/group", 0o100644, b"root:x:0:\nuser:x:1000:\n"),
     ]
-    entries += [(name.lstrip("/"), 0o100755, path.read_bytes()) for name, path in files.items()]
+    present = {name for name, _, _ in entries}
+    for name, path in files.items():
+        inside = Path(name.lstrip("/"))
+        for parent in [*reversed(inside.parents)][1:]:
+            if str(parent) not in present:
+                present.add(str(parent))
+                entries.append((str(parent), 0o040755, b""))
+        entries.append((str(inside), 0o100755, path.read_bytes()))
     out = io.BytesIO()
     for inode, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], start=1):
         path = name.encode() + b"\0"
