@@ -9,10 +9,10 @@ go through the tracker. What needs more (filters, formats, colours, enter lines,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from retrograde.printer.arguments import (
     type_name,
 )
 from retrograde.printer.colours import PLAIN, Palette
+from retrograde.printer.heads import heads
 from retrograde.printer.merger import Merger
 from retrograde.printer.renderer import Formatter, Renderer, Segments
 from retrograde.printer.shapes import shapes
@@ -99,50 +100,44 @@ class Formatters(dict[int, Formatter]):
         return dispatch
 
 
-# LINE is replaced by the look's own. `what` is negative where a row is a line alone; else it is the row's index, and in
-# the lowest bits what the row needs.
-_SHAPELESS, _HANDLED, _TRACKED, _BITS = 1, 2, 4, 3
+# WHOLE is replaced by the line of an event without a shape.
+_SHAPELESS, _HANDLED, _TRACKED, _REMEMBERED = 1, 2, 4, 8
 _LOOP = """
-def loop(rows, views, make_view, formatters, memory, segments_of, append, handle, tracker, handlers):
-    for what, num, time, cpu, nr, pid, tid, f, r, duration, a0, a1, a2, a3, a4, a5, start in rows:
-        if what < 0:
-            try:
-                label, P = views[tid]
-            except KeyError:
-                label, P = make_view(pid, tid)
-            append(f"LINE")
-            continue
-        if what & 2:
-            handle(what >> 3)
+def loop(rows, views, make_view, formatters, memory, remembered, append, handle, tracker, handlers, numbers):
+    for at, needs, head, tid, f, r, duration, a0, a1, a2, a3, a4, a5, start in rows:
+        if needs & 2:
+            handle(at)
             continue
         try:
             label, P = views[tid]
         except KeyError:
-            label, P = make_view(pid, tid)
-        S = segments_of(what >> 3)
-        if what & 4:
+            label, P = make_view(at)
+        if not needs:
+            append(f(head, label, tid, duration, r, a0, a1, a2, a3, a4, a5, memory, start, P))
+            continue
+        S = remembered[at] if needs & 8 else ()
+        late = None
+        if needs & 4:
             args = (a0, a1, a2, a3, a4, a5)
-            handler, late_handler = handlers[nr]
-            if handler is not None:
-                handler(tracker, P, tid, r, args, S)
-        else:
-            late_handler = None
-        if what & 1:
+            early, late = handlers[numbers[at]]
+            if early is not None:
+                early(tracker, P, tid, r, args, S)
+        if needs & 1:
             append(f"WHOLE")
         else:
-            append(f"LINE")
-        if late_handler is not None:
-            late_handler(tracker, P, tid, r, args, S)
+            append(f(head, label, tid, duration, r, a0, a1, a2, a3, a4, a5, memory, start, P))
+        if late is not None:
+            late(tracker, P, tid, r, args, S)
 """
-_SHAPED = "{f(r, a0, a1, a2, a3, a4, a5, memory, start, P)}"
-_WHOLE = "{formatters[nr](r, a0, a1, a2, a3, a4, a5, S, P)}"
+_WHOLE = "{formatters[numbers[at]](r, a0, a1, a2, a3, a4, a5, S, P)}"
 
 
-def _template(style: LineStyle, call: str) -> str:
+def _around(style: LineStyle) -> tuple[str, str]:
+    """Return what stands before and behind a call in its line, as parts of an f-string over the loop's variables."""
     if style.look == "strace":
-        time = "{time} " if style.time is not None else ""
-        return "{tid} " + time + call + (" <{duration / 1e9:.9f}>" if style.latency else "")
-    return "{num} {time} {cpu} {label} < " + call + (" latency={duration}ns" if style.latency else "")
+        time = "{head} " if style.time is not None else ""
+        return "{tid} " + time, " <{duration / 1e9:.9f}>" if style.latency else ""
+    return "{head} {label} < ", " latency={duration}ns" if style.latency else ""
 
 
 class LinePrinter:
@@ -176,10 +171,10 @@ class LinePrinter:
             nr: (of_success(tracker.handlers.get(nr)), of_success(tracker.late_handlers.get(nr)))
             for nr in {*tracker.handlers, *tracker.late_handlers}
         }
-        self._shapes = shapes(self._render, "strace" if self.style.look == "strace" else "line", _KEPT_BYTES)
+        around = _around(self.style)
+        self._shapes = shapes(self._render, "strace" if self.style.look == "strace" else "line", around, _KEPT_BYTES)
         namespace: dict[str, Any] = {}
-        source = _LOOP.replace("LINE", _template(self.style, _SHAPED)).replace("WHOLE", _template(self.style, _WHOLE))
-        exec(source, namespace)
+        exec(_LOOP.replace("WHOLE", around[0] + _WHOLE + around[1]), namespace)
         self._loop = namespace["loop"]
 
     # ---- batches ----
@@ -221,48 +216,56 @@ class LinePrinter:
         tracked = self._changes.calls(batch)
         plain &= ~(tracked & self._renames[numbers])
         formatters = self._shapes.formatters(batch, plain)
-        shapeless = np.zeros(batch.count, np.bool_)
+        needs = np.where(plain, 0, _HANDLED | _REMEMBERED)
+        needs[tracked] |= _TRACKED
+        needs[tracked & self._changes.by_memory[numbers]] |= _REMEMBERED
         if None in formatters:
-            shapeless[[row for row, formatter in enumerate(formatters) if formatter is None]] = True
-        what = np.arange(batch.count) << _BITS | np.where(shapeless, _SHAPELESS, 0) | np.where(tracked, _TRACKED, 0)
-        what[~plain] |= _HANDLED
-        what[plain & ~tracked & ~shapeless] = -1
-        times = self._times(exits, batch.duration)
-        columns = _Columns(batch)
+            needs[[row for row, formatter in enumerate(formatters) if formatter is None]] |= _SHAPELESS | _REMEMBERED
+        beginnings = self._heads(batch)
+        columns = _Columns(batch, needs & _REMEMBERED != 0)
+
+        def view(index: int) -> tuple[str, Process]:
+            return self._view(columns.pid[index], columns.tid[index])
 
         def handle(index: int) -> None:
-            line = self._special_line(columns, index, times[index])
+            line = self._special_line(columns, index, beginnings[index])
             if line is not None:
                 lines.append(line)
 
-        rows = zip(
-            what.tolist(), range(batch.first_seq, batch.first_seq + batch.count), times, columns.cpu, columns.nr,
-            columns.pid, columns.tid, formatters, columns.result,
-            columns.duration if self.style.latency else repeat(0), *columns.args, columns.starts,
-            strict=False,
-        )  # fmt: skip
+        durations = columns.duration if self.style.latency else repeat(0)
         self._loop(
-            rows,
+            zip(
+                range(batch.count), needs.tolist(), beginnings, columns.tid, formatters, columns.result, durations,
+                *columns.args, columns.starts, strict=False,
+            ),
             self._views,
-            self._view,
+            view,
             self._formatters,
             columns.data,
-            columns.segments,
+            columns.remembered,
             lines.append,
             handle,
             self.tracker,
             self._handlers,
-        )
+            columns.nr,
+        )  # fmt: skip
         context.previous_ns = context.current_ns
         context.current_ns = int(exits[-1])
         return lines
 
-    def _times(self, exits: NDArray[np.uint64], durations: NDArray[np.uint64]) -> list[str]:
-        """Return what the time column shows."""
-        if self.style.look == "strace" and self.style.time is None:
-            return [""] * len(exits)
+    def _heads(self, batch: Batch) -> list[str]:
+        """Return the beginnings of lines: number, time and CPU; in strace's look the time, where it is asked for."""
+        if self.style.look != "strace":
+            return heads(batch.first_seq, self._times(batch), batch.cpu, self._prefixes)
+        if self.style.time is None:
+            return [""] * batch.count
+        return time_texts(self._times(batch), self._prefixes)
+
+    def _times(self, batch: Batch) -> NDArray[np.int64]:
+        """Return what the time column shows, ns."""
+        exits = batch.exit
         if self._time == "d":
-            shown = durations.astype(np.int64)
+            shown = batch.duration.astype(np.int64)
         elif self._time == "D":
             first = np.uint64(self._previous if self._previous is not None else exits[0])
             times = np.concatenate((np.array([first]), exits)).astype(np.int64)
@@ -274,7 +277,7 @@ class LinePrinter:
             if self._time == "r":
                 shown = np.maximum(shown, 0)
         self._previous = int(exits[-1])
-        return time_texts(shown, self._prefixes)
+        return shown
 
     def _view(self, pid: int, tid: int) -> tuple[str, Process]:
         process = self.tracker.process_of(pid, tid)
@@ -283,7 +286,7 @@ class LinePrinter:
         view = self._views[tid] = (process.labels[tid], process)
         return view
 
-    def _special_line(self, columns: _Columns, index: int, time: str) -> str | None:
+    def _special_line(self, columns: _Columns, index: int, head: str) -> str | None:
         """Return the line of a row that changes the state, or is no call of the table."""
         tracker = self.tracker
         kind, flags, nr = columns.kind[index], columns.flags[index], columns.nr[index]
@@ -291,7 +294,7 @@ class LinePrinter:
         if kind == Kind.DATA:
             return None
         args = tuple([column[index] for column in columns.args])
-        segments = columns.segments(index)
+        segments = columns.remembered[index]
         process = tracker.process_of(pid, tid)
         if kind == Kind.SYSCALL:
             tracker.apply_call(flags, process, tid, nr, result, args, segments)
@@ -307,22 +310,22 @@ class LinePrinter:
             text = found if found is not None else ""
         line = None
         if text:
-            number, cpu = columns.first_seq + index, columns.cpu[index]
-            line = self._compose(kind, number, time, cpu, tid, label, text, columns.duration[index])
+            line = self._compose(kind, head, tid, label, text, columns.duration[index])
         tracker.settle()
         if kind != Kind.SYSCALL or nr in self._renaming or flags:
             self._views.clear()
         return line
 
-    def _compose(
-        self, kind: int, number: int, time: str, cpu: int, tid: int, label: str, text: str, duration: int
-    ) -> str:
+    def _compose(self, kind: int, head: str, tid: int, label: str, text: str, duration: int) -> str:
         timed = self.style.latency and kind == Kind.SYSCALL
         if self.style.look == "strace":
-            before = f"{tid} {time} " if self.style.time is not None else f"{tid} "
+            before = f"{tid} {head} " if self.style.time is not None else f"{tid} "
             return before + text + (f" <{duration / 1e9:.9f}>" if timed else "")
         direction = ">" if kind == Kind.ENTER else "<"
-        return f"{number} {time} {cpu} {label} {direction} {text}" + (f" latency={duration}ns" if timed else "")
+        return f"{head} {label} {direction} {text}" + (f" latency={duration}ns" if timed else "")
+
+    def _head(self, event: Event, time: str) -> str:
+        return time if self.style.look == "strace" else f"{event.seq} {time} {event.cpu}"
 
     # ---- texts of what is no completed call of the table ----
 
@@ -408,7 +411,7 @@ class LinePrinter:
         time = self.time_text(event)
         if self.style.palette is not PLAIN:
             return self._coloured(event, time, label, text)
-        return self._compose(event.kind, event.seq, time, event.cpu, event.tid, label, text, event.latency)
+        return self._compose(event.kind, self._head(event, time), event.tid, label, text, event.latency)
 
     def _coloured(self, event: Event, time: str, label: str, text: str) -> str:
         colours = self.style.palette
@@ -417,7 +420,7 @@ class LinePrinter:
             if event.failed:
                 head, _, tail = text.rpartition(" = ")
                 text = f"{head} = {colours.error}{tail}{end}"
-            return self._compose(event.kind, event.seq, time, event.cpu, event.tid, label, text, event.latency)
+            return self._compose(event.kind, self._head(event, time), event.tid, label, text, event.latency)
         name, blank, info = text.partition(" ")
         if event.failed:
             result, gap, rest = info.partition(" ")
@@ -435,27 +438,41 @@ class LinePrinter:
 
 
 class _Columns:
-    """A batch's columns as lists, for random access."""
+    """A batch's columns as lists, for random access.
 
-    def __init__(self, batch: Batch) -> None:
+    Args:
+        batch: n events.
+        remembered: rows whose memory is asked for with all that is known of it, shape (n,).
+
+    Attributes:
+        data: the bytes of all segments, as far as a line shows them.
+        remembered: the memory of those rows.
+    """
+
+    def __init__(self, batch: Batch, remembered: NDArray[np.bool_]) -> None:
         self._batch = batch
-        self.first_seq = batch.first_seq
-        self.cpu = batch.cpu.tolist()
         self.nr = batch.nr.tolist()
-        self.pid = batch.pid.tolist()
         self.tid = batch.tid.tolist()
         self.result = batch.result.tolist()
         self.args: list[list[int]] = [column.tolist() for column in batch.args]
         self.starts: list[int] = batch.segment_start.tolist()
-        self.data: list[bytes] = self._pieces(batch) if batch.segment_total else []
+        self.data: list[bytes] = batch.pieces(_KEPT_BYTES) if batch.segment_total else []
+        self.remembered = self._memory(remembered)
 
-    @staticmethod
-    def _pieces(batch: Batch) -> list[bytes]:
-        heap, offsets = batch.heap, batch.segment_offset
-        lengths = batch.segment_length.astype(np.int64)
-        # Arguments and environment of an exec (16 and more) are kept whole.
-        ends = offsets[:-1] + np.where(batch.segment_arg < 6, np.minimum(lengths, _KEPT_BYTES), lengths)
-        return [heap[start:end] for start, end in zip(offsets.tolist(), ends.tolist(), strict=False)]
+    def _memory(self, rows: NDArray[np.bool_]) -> dict[int, Segments]:
+        """Return the memory of rows."""
+        batch, counts = self._batch, self._batch.segment_count
+        at = np.flatnonzero(np.repeat(rows, counts))
+        columns = (batch.segment_arg, batch.segment_flags, batch.segment_address, batch.segment_full_length)
+        data = map(self.data.__getitem__, at.tolist())
+        segments = zip(*(column[at].tolist() for column in columns), data, strict=True)
+        numbers = zip(np.flatnonzero(rows).tolist(), counts[rows].tolist(), strict=True)
+        return {row: list(islice(segments, count)) for row, count in numbers}
+
+    @cached_property
+    def pid(self) -> list[int]:
+        values: list[int] = self._batch.pid.tolist()
+        return values
 
     @cached_property
     def kind(self) -> list[int]:
@@ -477,25 +494,15 @@ class _Columns:
         values: list[int] = self._batch.duration.tolist()
         return values
 
-    @cached_property
-    def _memory(self) -> tuple[list[int], list[int], list[int], list[int], list[bytes]]:
-        batch = self._batch
-        arg, flags, address = batch.segment_arg, batch.segment_flags, batch.segment_address
-        return arg.tolist(), flags.tolist(), address.tolist(), batch.segment_full_length.tolist(), self.data
 
-    def segments(self, index: int) -> Segments:
-        """Return the memory of a row."""
-        start, end = self.starts[index], self.starts[index + 1]
-        if start == end:
-            return []
-        arg, flags, address, full, data = self._memory
-        return [(arg[at], flags[at], address[at], full[at], data[at]) for at in range(start, end)]
-
-
-def write_lines(lines: Iterable[str]) -> bytes:
+def write_lines(lines: Sequence[str]) -> bytes:
     """Return lines as the bytes of a stream."""
     # One by one: a single character beyond ASCII would widen all of a joined text.
-    return b"\n".join([*[line.encode("utf-8", "backslashreplace") for line in lines], b""])
+    try:
+        encoded = [*map(str.encode, lines)]
+    except UnicodeEncodeError:  # half a character, made of what was no UTF-8
+        encoded = [line.encode("utf-8", "backslashreplace") for line in lines]
+    return b"\n".join([*encoded, b""])
 
 
 def default_line(event: Event) -> str:

@@ -23,13 +23,14 @@ from retrograde.syscalls import Param, Syscall
 if TYPE_CHECKING:
     from retrograde.recording.batch import Batch
 
-# Takes (result, a0 … a5, pieces of memory, place of the event's first, process).
+# Returns a line. Takes the line's head, the thread's label and tid, the duration, the result, a0 … a5, all pieces of
+# memory, the place of the event's first among them, and the process.
 ShapeFormatter = Callable[..., str]
 
 _OUT = int(SegmentFlag.OUT)
 _PLAIN_FLAGS = int(SegmentFlag.IN | SegmentFlag.OUT | SegmentFlag.ENTER)
 _MOST_PIECES = 4
-_PARAMETERS = "r, a0, a1, a2, a3, a4, a5, D, s, P"
+_PARAMETERS = "head, label, tid, duration, r, a0, a1, a2, a3, a4, a5, D, s, P"
 # A recording may come from anyone: neither shapes nor texts may fill the memory.
 _MOST_SHAPES = 4096
 _LONGEST_TEXT = 4096
@@ -78,12 +79,14 @@ class Shapes:
     Args:
         render: makes them.
         form: `line` or `strace`.
+        around: what stands before and behind the call in a line, as parts of an f-string over the parameters.
         kept_bytes: so much of each piece of memory is there when a line is made.
     """
 
-    def __init__(self, render: Renderer, form: str, kept_bytes: int) -> None:
+    def __init__(self, render: Renderer, form: str, around: tuple[str, str], kept_bytes: int) -> None:
         self._render = render
         self._form = form
+        self._around = around
         self._kept_bytes = kept_bytes
         self._shown_bytes = SHOWN_BYTES[render.dialect.name]
         dialect = render.dialect
@@ -139,11 +142,12 @@ class Shapes:
         for nr in set(numbers.tolist()):
             of_nr = np.flatnonzero(numbers == nr)
             at = rows[of_nr]
-            columns = {index for chooser in self._render.table.choosers(nr) for index, _ in chooser.selectors}
-            commands = list(zip(*(batch.args[index][at].tolist() for index in sorted(columns)), strict=True))
-            first = dict(zip(reversed(commands), at[::-1].tolist(), strict=True))
-            chosen = {command: self._variant(batch, nr, row) for command, row in first.items()}
-            found[of_nr] = [chosen[command] for command in commands]
+            indices = sorted({index for chooser in self._render.table.choosers(nr) for index, _ in chooser.selectors})
+            columns = [batch.args[index][at].tolist() for index in indices]
+            commands = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+            rows_of = dict(zip(commands, at.tolist(), strict=True))
+            chosen = {command: self._variant(batch, nr, row) for command, row in rows_of.items()}
+            found[of_nr] = list(map(chosen.__getitem__, commands))
         return found
 
     def _variant(self, batch: Batch, nr: int, row: int) -> int:
@@ -167,7 +171,9 @@ class Shapes:
             if source is None:
                 return None
             values.append((param.name, source))
-        return self._render.compile(self._render.assemble(self._form, call, values), _PARAMETERS)
+        before, after = self._around
+        source = self._render.assemble(self._form, call, values)
+        return self._render.compile(f'f"{before}" {source} f"{after}"', _PARAMETERS)
 
     def _argument(self, call: Syscall, param: Param, position: int, pieces: list[int]) -> str | None:  # noqa: PLR0911
         """Return the source that shows an argument, None where it takes more than the pieces."""
@@ -183,14 +189,14 @@ class Shapes:
         if kind in ("strings", "iovec", "msghdr", "mmsghdr"):
             return None
         if kind in ("path", "string"):
-            return f"{self._texts[pieces[places[0]] >> 6 & 1]}[D[s + {places[0]}]]"
+            return f"{self._texts[pieces[places[0]] >> 6 & 1]}[{_piece(places[0])}]"
         if kind == "bytes":
             return self._render.dialect.data_source(
-                f"D[s + {places[0]}]", pieces[places[0]] >> 7 == 1, pieces[places[0]] >> 6 & 1 == 1, self._render.bind
+                _piece(places[0]), pieces[places[0]] >> 7 == 1, pieces[places[0]] >> 6 & 1 == 1, self._render.bind
             )
         written = [place for place in places if pieces[place] >> 3 & _OUT]
         name = self._whole(param)
-        return f"{name}(D[s + {(written or places)[0]}], P)"
+        return f"{name}({_piece((written or places)[0])}, P)"
 
     def _whole(self, param: Param) -> str:
         type_ = param.type
@@ -199,7 +205,12 @@ class Shapes:
         return self._render.bind((lambda data, process: f"[{whole(data, process)}]") if brackets else whole)
 
 
+def _piece(place: int) -> str:
+    """Return the source of an event's piece of memory."""
+    return f"D[s + {place}]" if place else "D[s]"
+
+
 @functools.lru_cache(maxsize=8)
-def shapes(render: Renderer, form: str, kept_bytes: int) -> Shapes:
+def shapes(render: Renderer, form: str, around: tuple[str, str], kept_bytes: int) -> Shapes:
     """Return the shapes of a look; what was made for one recording serves the next."""
-    return Shapes(render, form, kept_bytes)
+    return Shapes(render, form, around, kept_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -49,22 +50,49 @@ def time_texts(times: NDArray[np.int64], prefixes: Mapping[int, str]) -> list[st
         times: ns.
         prefixes: what stands before the ns, by seconds.
     """
-    import numpy as np
-
-    # Digits as code points: formatting each number would cost more than the rest of a line's beginning.
     seconds = times // NS
-    rest = (times - seconds * NS).astype(np.uint32)
-    digits = np.empty((len(times), 9), np.uint32)
-    for place in range(8, -1, -1):
-        tenth = rest // 10
-        digits[:, place] = rest - tenth * 10 + ord("0")
-        rest = tenth
-    endings: list[str] = digits.view("U9")[:, 0].tolist()
+    endings = texts(digits(times - seconds * NS, 9))
     # No np.unique: it imports a large part of numpy.
     if len(seconds) and (seconds == seconds[0]).all():
         prefix = prefixes[int(seconds[0])]
         return [prefix + ending for ending in endings]
     return [prefixes[second] + ending for second, ending in zip(seconds.tolist(), endings, strict=True)]
+
+
+def digits(numbers: NDArray[np.int64], places: int) -> NDArray[np.uint8]:
+    """Return numbers in decimal as characters, shape (n, places): to format each would cost more than all the rest.
+
+    Args:
+        numbers: from 0; of larger ones than fit, the lowest digits.
+        places: how many digits.
+    """
+    import numpy as np
+
+    found = np.empty((len(numbers), places), np.uint8)
+    for end in range(places, 0, -4):
+        rest = numbers // 10_000
+        start = max(0, end - 4)
+        found[:, start:end] = (
+            _four_digits().take(numbers - rest * 10_000).view(np.uint8).reshape(-1, 4)[:, start - end :]
+        )
+        numbers = rest
+    return found
+
+
+@functools.cache
+def _four_digits() -> NDArray[np.uint32]:
+    """Return `0000` to `9999`, each in the bytes of a number."""
+    import numpy as np
+
+    return np.frombuffer("".join([f"{number:04}" for number in range(10_000)]).encode(), np.uint32)
+
+
+def texts(characters: NDArray[np.uint8]) -> list[str]:
+    """Return rows of ASCII characters as texts; NULs at the end of a row are left out."""
+    import numpy as np
+
+    found: list[str] = characters.astype(np.uint32).view(f"U{characters.shape[1]}")[:, 0].tolist()
+    return found
 
 
 def clock_prefix(second: int) -> str:

@@ -90,10 +90,10 @@ class Batch:
         planes = np.frombuffer(self._payload, np.uint8, rows * dtype.itemsize, at).reshape(dtype.itemsize, rows)
         # Wide columns mostly hold small numbers: only planes that are not zero need to be moved.
         out = np.zeros((rows, dtype.itemsize), np.uint8)
+        nothing = bytes(rows)
         for number in range(dtype.itemsize):
-            plane = planes[number]
-            if plane.any():
-                out[:, number] = plane
+            if not self._payload.startswith(nothing, at + number * rows):
+                out[:, number] = planes[number]
         return out.reshape(-1).view(dtype)
 
     def __len__(self) -> int:
@@ -192,6 +192,11 @@ class Batch:
         return offsets
 
     @cached_property
+    def _piece_starts(self) -> NDArray[np.int64]:
+        """Start of each segment in the payload, and the payload's length at last."""
+        return self.segment_offset + self._heap_at
+
+    @cached_property
     def segment_start(self) -> NDArray[np.int64]:
         """First segment of each event, and ``segment_total`` at last: ``count`` + 1 values."""
         starts = np.zeros(self.count + 1, np.int64)
@@ -222,7 +227,7 @@ class Batch:
     def _segment_lists(self) -> tuple[list[int], ...]:
         columns = (
             self.segment_start, self.segment_arg, self.segment_flags, self.segment_address, self.segment_full_length,
-            self.segment_offset,
+            self._piece_starts,
         )  # fmt: skip
         return tuple(column.tolist() for column in columns)
 
@@ -235,10 +240,23 @@ class Batch:
         start, end = starts[index], starts[index + 1]
         if start == end:
             return []
-        heap = self.heap
+        payload = self._payload
         return [
-            (arg[at], flags[at], address[at], full[at], heap[offsets[at] : offsets[at + 1]]) for at in range(start, end)
+            (arg[at], flags[at], address[at], full[at], payload[offsets[at] : offsets[at + 1]])
+            for at in range(start, end)
         ]
+
+    def pieces(self, most: int | None = None) -> list[bytes]:
+        """Return the bytes of each segment.
+
+        Args:
+            most: so many of an argument's memory; None for all. What belongs to no argument is always whole.
+        """
+        starts, ends = self._piece_starts[:-1], self._piece_starts[1:]
+        if most is not None:
+            ends = np.where(self.segment_arg < 6, np.minimum(ends, starts + most), ends)
+        payload = self._payload
+        return [payload[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
     def event(self, index: int) -> Event:
         """Return the event at ``index``, counted from 0 in this batch."""
@@ -263,17 +281,14 @@ class Batch:
         )
 
     def _all_segments(self) -> list[Segment]:
-        heap = self.heap
-        offsets = self.segment_offset.tolist()
         return [
-            Segment(arg, flags, address, full_length, heap[start:end])
-            for arg, flags, address, full_length, start, end in zip(
+            Segment(arg, flags, address, full_length, data)
+            for arg, flags, address, full_length, data in zip(
                 self.segment_arg.tolist(),
                 self.segment_flags.tolist(),
                 self.segment_address.tolist(),
                 self.segment_full_length.tolist(),
-                offsets[:-1],
-                offsets[1:],
+                self.pieces(),
                 strict=True,
             )
         ]

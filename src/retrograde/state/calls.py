@@ -45,6 +45,7 @@ LATE_HANDLERS: dict[str, Handler] = {}
 COMPAT_HANDLERS: dict[str, Handler] = {}
 # Calls whose handlers want to see failures; calls of which only some commands change anything: argument and commands.
 SEEING_FAILURES: set[str] = set()
+WITHOUT_MEMORY: set[str] = set()  # calls whose handlers look at numbers alone
 COMMANDS: dict[str, tuple[int, tuple[int, ...]]] = {}
 _OF_SUCCESS: dict[Handler, Handler] = {}
 
@@ -59,6 +60,7 @@ def on(
     failed: bool = False,
     late: bool = False,
     compat: bool = False,
+    memory: bool = True,
     commands: tuple[int, tuple[int, ...]] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Enter the decorated function as the handler of calls.
@@ -68,6 +70,7 @@ def on(
         failed: it wants to see calls that returned an error too.
         late: it runs when the next event comes.
         compat: it works without the call's memory, so that it does for 32-bit calls too.
+        memory: it looks at the call's memory where that is there; if not, none has to be given to it.
         commands: an argument, and the values of its lower half that it looks at; None where it looks at all calls.
     """
 
@@ -91,6 +94,8 @@ def on(
                 COMPAT_HANDLERS[name] = chosen
             if failed:
                 SEEING_FAILURES.add(name)
+            if not memory:
+                WITHOUT_MEMORY.add(name)
             if commands is not None:
                 COMMANDS[name] = commands
         return handler
@@ -167,7 +172,7 @@ def _open_tree(
     _put_file(t, p, result, args[0], memory_of(segments, 1), args[2])
 
 
-@on("getdents64", "getdents")
+@on("getdents64", "getdents", memory=False)
 def _getdents(
     t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]
 ) -> None:
@@ -176,13 +181,13 @@ def _getdents(
         p.descriptors.update(descriptor.number, typechar="d")
 
 
-@on("close", failed=True, late=True, compat=True)
+@on("close", failed=True, late=True, compat=True, memory=False)
 def _close(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
     if result != EBADF:  # any other error comes after the descriptor is gone (close(2))
         p.descriptors.close(args[0] & 0xFFFFFFFF)
 
 
-@on("close_range", late=True, compat=True)
+@on("close_range", late=True, compat=True, memory=False)
 def _close_range(
     t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]
 ) -> None:
@@ -195,31 +200,21 @@ def _close_range(
         p.descriptors.close_range(first, last)
 
 
-def _duplicate(process: Process, old: int, new: int, cloexec: bool) -> None:
-    if old == new:
-        return
-    descriptor = process.descriptors.get(old)
-    if descriptor is None:
-        process.descriptors.close(new)
-    else:
-        process.descriptors.put(descriptor.copy(new, cloexec=cloexec))
-
-
-@on("dup", "dup2", compat=True)
+@on("dup", "dup2", compat=True, memory=False)
 def _dup(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
-    _duplicate(p, args[0] & 0xFFFFFFFF, result, False)
+    p.descriptors.duplicate(args[0] & 0xFFFFFFFF, result)
 
 
-@on("dup3", compat=True)
+@on("dup3", compat=True, memory=False)
 def _dup3(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
-    _duplicate(p, args[0] & 0xFFFFFFFF, result, bool(args[2] & O_CLOEXEC))
+    p.descriptors.duplicate(args[0] & 0xFFFFFFFF, result, cloexec=bool(args[2] & O_CLOEXEC))
 
 
-@on("fcntl", "fcntl64", compat=True, commands=(1, (F_DUPFD, F_SETFD, F_DUPFD_CLOEXEC)))
+@on("fcntl", "fcntl64", compat=True, memory=False, commands=(1, (F_DUPFD, F_SETFD, F_DUPFD_CLOEXEC)))
 def _fcntl(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
     number, command = args[0] & 0xFFFFFFFF, args[1] & 0xFFFFFFFF
     if command in (F_DUPFD, F_DUPFD_CLOEXEC):
-        _duplicate(p, number, result, command == F_DUPFD_CLOEXEC)
+        p.descriptors.duplicate(number, result, cloexec=command == F_DUPFD_CLOEXEC)
     elif command == F_SETFD:
         descriptor = p.descriptors.get(number)
         if descriptor is not None:

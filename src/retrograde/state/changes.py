@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrograde.events import EventFlag, Kind
-from retrograde.state.calls import COMMANDS, HANDLERS, LATE_HANDLERS, SEEING_FAILURES
+from retrograde.state.calls import COMMANDS, HANDLERS, LATE_HANDLERS, SEEING_FAILURES, WITHOUT_MEMORY
 
 if TYPE_CHECKING:
     from retrograde.recording.batch import Batch
@@ -36,12 +36,14 @@ class Changes:
 
     Attributes:
         of_processes: by number of a call, whether it changes more than descriptors.
+        by_memory: by number of a call, whether it takes the call's memory to tell what it changes.
     """
 
     def __init__(self, table: Table) -> None:
         self._tracked = np.zeros(NUMBERS, np.bool_)
         self._sees_failures = np.zeros(NUMBERS, np.bool_)
         self.of_processes = np.zeros(NUMBERS, np.bool_)
+        self.by_memory = np.zeros(NUMBERS, np.bool_)
         self._commands: list[tuple[int, int, NDArray[np.uint32]]] = []
         for name in (*HANDLERS, *LATE_HANDLERS):
             call = table.by_name.get(name)
@@ -49,6 +51,7 @@ class Changes:
                 continue
             self._tracked[call.number] = True
             self.of_processes[call.number] |= name not in _OF_DESCRIPTORS
+            self.by_memory[call.number] |= name not in WITHOUT_MEMORY
             self._sees_failures[call.number] |= name in SEEING_FAILURES
             if name in COMMANDS:
                 argument, values = COMMANDS[name]

@@ -143,21 +143,18 @@ class Labels(dict[int, str]):
     A number may come as the register held it: what is above its lower half does not count.
     """
 
-    def __init__(self, table: DescriptorTable) -> None:
+    def __init__(self, descriptors: dict[int, Descriptor]) -> None:
         super().__init__()
-        self._table = table
+        self._descriptors = descriptors
 
     def __missing__(self, number: int) -> str:
-        low = number & 0xFFFFFFFF
-        if low & 0x80000000:
-            return str(low - 0x1_0000_0000)
-        if low != number:
-            return self[low]
-        descriptor = self._table.get(number)
-        text = str(number) if descriptor is None else self._text(descriptor)
+        if not 0 <= number < 0x8000_0000:
+            low = number & 0xFFFFFFFF
+            return str(low - 0x1_0000_0000) if low & 0x8000_0000 else self[low]
         if len(self) > 65536:  # numbers that are no descriptors must not fill the memory
             self.clear()
-        self[number] = text
+        descriptor = self._descriptors.get(number)
+        text = self[number] = self._text(descriptor) if descriptor is not None else str(number)
         return text
 
     def _text(self, descriptor: Descriptor) -> str:
@@ -186,8 +183,8 @@ class DescriptorTable:
 
     def __init__(self, descriptors: dict[int, Descriptor] | None = None) -> None:
         self._descriptors: dict[int, Descriptor] = descriptors or {}
-        self.labels = Labels(self)
-        self.strace_labels = StraceLabels(self)
+        self.labels = Labels(self._descriptors)
+        self.strace_labels = StraceLabels(self._descriptors)
         self.shared = False  # whether it ever belonged to more than one process
 
     def __len__(self) -> int:
@@ -211,6 +208,16 @@ class DescriptorTable:
             del self.labels[number]
         if number in self.strace_labels:
             del self.strace_labels[number]
+
+    def duplicate(self, old: int, new: int, *, cloexec: bool = False) -> None:
+        """Enter a duplicate of a descriptor under another number, as dup() makes it."""
+        if old == new:
+            return
+        descriptor = self._descriptors.get(old)
+        if descriptor is None:
+            self.close(new)
+        else:
+            self.put(descriptor.copy(new, cloexec=cloexec))
 
     def close(self, number: int) -> None:
         """Forget the descriptor of that number."""

@@ -56,7 +56,8 @@ class Walk:
         tracker, context = self.tracker, self.tracker.context
         if context.start_ns is None:
             context.start_ns = int(batch.exit[0])
-        of_processes, ended = self.changes.of_processes, False
+        of_processes, by_memory = self.changes.of_processes.tolist(), self.changes.by_memory.tolist()
+        ended = False
         processes, lines, places = tracker.processes, self._lines, self._places
         for index, kind, pid, tid, nr, time, result, *args in self._rows(batch, wanted):
             if tracker.unsettled:
@@ -78,7 +79,8 @@ class Walk:
             if process is None:
                 process = tracker.process_of(pid, tid)
             if kind & _CHANGING:
-                tracker.apply_call(0, process, tid, nr, result, tuple(args), batch.memory(index))
+                memory = batch.memory(index) if by_memory[nr] else []
+                tracker.apply_call(0, process, tid, nr, result, tuple(args), memory)
                 if of_processes[nr]:
                     self.epoch += 1
                 if kind & _UNWANTED:
