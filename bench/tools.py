@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Tool:
         wrap: makes the command line that runs a command under it; the second argument is a path for its output, which
             does not exist.
         ours: whether its output is a recording.
-        slow: whether it gets a tenth of the calls where there is such a work; its times are then taken tenfold.
+        slow: whether it gets a fiftieth of the calls where there is such a work.
     """
 
     name: str
@@ -50,10 +51,26 @@ def _bpftrace(command: list[str], output: Path) -> list[str]:
     return ["bpftrace", "-o", str(output), "-e", _BPFTRACE, "-c", f"/bin/sh {script}"]
 
 
-def tools() -> list[Tool]:
-    """Return the tools; the first one is none at all."""
+def _empty_programs(folder: Path) -> Callable[[list[str], Path], list[str]]:
+    sources = Path(__file__).resolve().parent / "workloads"
+    program, object_file = folder / "empty", folder / "empty.bpf.o"
+    clang = next(name for name in ("clang", "clang-19", "clang-16", "clang-14") if shutil.which(name))
+    subprocess.run(
+        [clang, "-O2", "-target", "bpf", "-c", str(sources / "empty.bpf.c"), "-o", str(object_file)], check=True
+    )
+    subprocess.run(["gcc", "-O2", "-o", str(program), str(sources / "empty.c"), "-lbpf"], check=True)
+    return lambda command, _: [str(program), str(object_file), *command]
+
+
+def tools(folder: Path) -> list[Tool]:
+    """Return the tools; the first one is none at all.
+
+    Args:
+        folder: for what has to be built.
+    """
     return [
         Tool("bare", None, lambda command, _: command),
+        Tool("two empty programs", None, _empty_programs(folder)),
         Tool("observe", None, _ours("--grade", "observe"), ours=True),
         Tool("replay grade", None, _ours("--grade", "replay"), ours=True),
         Tool("replay grade, 1 MiB ring", None, _ours("--grade", "replay", "--buffer-size", "1M"), ours=True),
@@ -66,5 +83,5 @@ def tools() -> list[Tool]:
             slow=True,
         ),
         Tool("perf trace", "perf", lambda command, output: ["perf", "trace", "-o", str(output), *command], slow=True),
-        Tool("bpftrace printf", "bpftrace", _bpftrace, slow=True),
+        Tool("bpftrace printf", "bpftrace", _bpftrace),
     ]

@@ -23,9 +23,10 @@ class Workload:
         needs: programs it needs.
         expected: number of calls by name that every complete recording of it holds, where that is known.
         before: undoes what the last run left.
-        tenth: the same with a tenth of the calls, for tools that are too slow for all of them.
-        client: for a server: talks to the started server until it is ended; returns requests/s, which is then
-            what is compared instead of the time.
+        fiftieth: the same with a fiftieth of the calls, for tools that are too slow for all of them.
+        client: for a server: sends so many requests to the started server and ends it; returns requests/s, which is
+            then what is compared instead of the time.
+        requests: for the client; a fiftieth of them for tools that are slow.
     """
 
     name: str
@@ -33,8 +34,9 @@ class Workload:
     needs: tuple[str, ...] = ()
     expected: dict[str, int] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
-    tenth: list[str] | None = None
-    client: Callable[[], float] | None = None
+    fiftieth: list[str] | None = None
+    client: Callable[[int], float] | None = None
+    requests: int = 0
 
 
 def _c_source(functions: int) -> str:
@@ -51,8 +53,8 @@ def _c_source(functions: int) -> str:
     return "\n".join(lines)
 
 
-def _redis_client(port: int, requests: int) -> Callable[[], float]:
-    def client() -> float:
+def _redis_client(port: int) -> Callable[[int], float]:
+    def client(requests: int) -> float:
         for _ in range(200):
             ping = subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, text=True, check=False)
             if "PONG" in ping.stdout:
@@ -96,19 +98,19 @@ def prepare(folder: Path) -> list[Workload]:
             "getppid loop",
             [str(getppid), "1", "1000000"],
             expected={"getppid": 1_000_000},
-            tenth=[str(getppid), "1", "100000"],
+            fiftieth=[str(getppid), "1", "20000"],
         ),
         Workload(
             "dd bs=1 count=500k",
             ["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=500k", "status=none"],
             expected={"write": 512_000},
-            tenth=["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=50k", "status=none"],
+            fiftieth=["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=10k", "status=none"],
         ),
         Workload(
             "16 x 62,500 getppid",
             [str(getppid), "16", "62500"],
             expected={"getppid": 1_000_000},
-            tenth=[str(getppid), "16", "6250"],
+            fiftieth=[str(getppid), "16", "1250"],
         ),
         Workload("find /usr", ["find", "/usr", "-fprintf", "/dev/null", "%p %s\n"]),
         Workload("gcc -O2", ["gcc", "-O2", "-o", str(folder / "work"), str(source)], needs=("gcc",)),
@@ -129,6 +131,7 @@ def prepare(folder: Path) -> list[Workload]:
             "redis-benchmark GET",
             ["sh", "-c", redis],
             needs=("redis-server", "redis-benchmark"),
-            client=_redis_client(port, 100_000),
+            client=_redis_client(port),
+            requests=100_000,
         ),
     ]
