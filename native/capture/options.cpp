@@ -22,7 +22,7 @@ what to capture (repeat an option for several)
   COMMAND              start it, and follow its whole process tree
   --pid PID            a running process, its threads and its future children
   --comm NAME          whatever runs under this command name (15 characters at most)
-  --cgroup FOLDER      whatever runs in a cgroup, a container for example (below /sys/fs/cgroup)
+  --cgroup FOLDER      whatever runs in a cgroup, a container for example: its folder, or path below cgroup2
   --all                the whole system
   --syscalls LIST      only these calls: names or numbers, separated by commas
   --switches           context switches, too (eBPF)

@@ -16,9 +16,11 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <linux/magic.h>
 #include <set>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -310,11 +312,38 @@ void Programs::fill_variants() {
             throw system_failure("cannot load the table of commands");
 }
 
+namespace {
+
+// Where a cgroup of version 2 is: its path may be that of its folder, or be as /proc/<pid>/cgroup has it.
+std::string cgroup_folder(const std::string &cgroup) {
+    for (const std::string &folder : {cgroup, "/sys/fs/cgroup/" + cgroup, "/sys/fs/cgroup/unified/" + cgroup}) {
+        struct statfs system {};
+        struct stat status {};
+        if (::statfs(folder.c_str(), &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC &&
+            ::stat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+            return folder;
+    }
+    throw Failure("there is no cgroup " + cgroup +
+                      ": needed is its folder in a cgroup2 file system, or its path in "
+                      "/proc/<pid>/cgroup behind 0::",
+                  exit_usage);
+}
+
+} // namespace
+
 void Programs::select_threads(const Options &options) {
     const __u8 yes = 1;
     auto want = [&](const char *map, const void *key) {
         if (bpf_map_update_elem(map_fd(object_, map), key, &yes, BPF_ANY) != 0)
             throw system_failure("cannot fill the filter");
+    };
+    // The id of a cgroup is its folder's inode number. The groups inside belong to it.
+    auto want_cgroup = [&](const std::string &folder) {
+        struct stat status {};
+        if (::lstat(folder.c_str(), &status) != 0)
+            return; // ended in the meantime
+        const __u64 id = status.st_ino;
+        want("wanted_cgroups", &id);
     };
     for (pid_t pid : options.pids) {
         __u32 key = static_cast<__u32>(pid);
@@ -326,19 +355,12 @@ void Programs::select_threads(const Options &options) {
         want("wanted_comms", key);
     }
     for (const std::string &cgroup : options.cgroups) {
-        // The id of a cgroup is its folder's inode number. The groups inside belong to it.
-        std::string folder = cgroup.starts_with("/sys/fs/cgroup") ? cgroup : "/sys/fs/cgroup/" + cgroup;
-        struct stat status {};
-        if (::stat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
-            throw Failure("there is no cgroup " + folder, exit_usage);
-        __u64 id = status.st_ino;
-        want("wanted_cgroups", &id);
+        const std::string folder = cgroup_folder(cgroup);
+        want_cgroup(folder);
         std::error_code ignored;
         for (const auto &entry : std::filesystem::recursive_directory_iterator(folder, ignored))
-            if (::lstat(entry.path().c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-                id = status.st_ino;
-                want("wanted_cgroups", &id);
-            }
+            if (entry.is_directory(ignored))
+                want_cgroup(entry.path());
     }
 }
 

@@ -151,14 +151,20 @@ def cgroup(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(top)], check=True)
 
 
-def test_by_cgroup(capture_program: Path, tmp_path: Path, cgroup: Path, looping: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("written", ["folder", "path"])
+def test_by_cgroup(
+    capture_program: Path, tmp_path: Path, cgroup: Path, looping: subprocess.Popen[bytes], written: str
+) -> None:
     """Who is in it or in one inside, and who is moved there; nobody else."""
+    if written == "path" and not cgroup.is_relative_to("/sys/fs/cgroup"):
+        pytest.skip(f"cgroup2 is mounted at {cgroup.parent}, where no path is looked for")
     processes = [subprocess.Popen([sys.executable, "-c", _LOOP]) for _ in range(2)]
     moved = subprocess.Popen([sys.executable, "-c", _LOOP])
     try:
         (cgroup / "cgroup.procs").write_text(str(processes[0].pid))
         (cgroup / "inner" / "cgroup.procs").write_text(str(processes[1].pid))
-        process = start(capture_program, tmp_path / "r", "--cgroup", str(cgroup), "--duration", "1s")
+        name = str(cgroup) if written == "folder" else f"/{cgroup.name}"
+        process = start(capture_program, tmp_path / "r", "--cgroup", name, "--duration", "1s")
         wait_until_capturing(tmp_path / "r")
         (cgroup / "cgroup.procs").write_text(str(moved.pid))
         finish(process, tmp_path / "r")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from retrograde.errors import SyntaxUsageError
+from retrograde.record.containers import cgroups_of
 from retrograde.syscalls import load
 
 Grade = Literal["observe", "replay"]
@@ -99,7 +100,8 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to capture, unless a command is started")
     what.add_argument("--pid", action="append", type=int, default=[], metavar="PID", help="a process and its children")
     what.add_argument("--comm", action="append", default=[], metavar="NAME", help="whatever runs under this name")
-    what.add_argument("--cgroup", action="append", default=[], metavar="FOLDER", help="below /sys/fs/cgroup")
+    what.add_argument("--cgroup", action="append", default=[], metavar="FOLDER", help="whatever runs in a cgroup")
+    what.add_argument("--container", action="append", default=[], metavar="ID", help="whatever runs in a container")
     what.add_argument("--all", action="store_true", help="the whole system")
 
 
@@ -135,13 +137,14 @@ def _calls(text: str | None) -> list[str] | None:
 def options_from(arguments: argparse.Namespace, *, command: list[str], grade: Grade) -> CaptureOptions:
     """Return the options that a parsed command line asks for."""
     user = arguments.user
+    containers: list[str] = getattr(arguments, "container", [])
     if user is None and command:
         user = default_user(os.environ, os.geteuid())
     return CaptureOptions(
         command=command,
         pids=getattr(arguments, "pid", []),
         comms=getattr(arguments, "comm", []),
-        cgroups=getattr(arguments, "cgroup", []),
+        cgroups=[*getattr(arguments, "cgroup", []), *(folder for id in containers for folder in cgroups_of(id))],
         everything=getattr(arguments, "all", False),
         grade=grade,
         syscalls=_calls(arguments.syscalls),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_ID_LENGTH = 12  # as `docker ps` shortens them
+ID_LENGTH = 12  # as `docker ps` shortens them
 
 # docker-<id>.scope, libpod-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope; /docker/<id>, /libpod-<id>;
 # below kubepods both `cri-containerd-<id>.scope` (systemd driver) and a plain `<id>` (cgroupfs driver).
@@ -30,7 +30,7 @@ def container_of(cgroup: str | None) -> tuple[str | None, str | None]:
         return None, None
     ids = _LONG_ID.findall(cgroup)
     if ids:
-        return ids[-1][:_ID_LENGTH], None  # the innermost one of nested containers
+        return ids[-1][:ID_LENGTH], None  # the innermost one of nested containers
     match = _PODMAN_SHORT.search(cgroup)
     if match:
         return None, None  # podman's monitor runs outside of the container
