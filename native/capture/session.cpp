@@ -282,9 +282,11 @@ int Session::run() {
             reason = name(limit == EndReason::interrupted && ended_by_itself() ? EndReason::target_exited : *limit);
     }
     backend_->detach();
-    if (int failure = target_ && target_->poll_ended() ? target_->exec_error() : 0) {
+    if (target_ && target_->poll_ended())
+        error = target_->exec_failure();
+    const bool was_run = error.empty();
+    if (!was_run) {
         reason = "error";
-        error = "cannot run " + options_.command[0] + ": " + std::strerror(failure);
     } else if (options_.grade == Grade::replay && writer_.lost() > 0) {
         reason = "error";
         error = std::to_string(writer_.lost()) + " events were lost: this recording cannot be replayed";
@@ -296,7 +298,7 @@ int Session::run() {
     output_.complete(text);
     print_summary(reason);
     if (!error.empty())
-        throw Failure(error);
+        throw Failure(error, was_run ? exit_failed : exit_usage);
     return 0;
 }
 

@@ -7,7 +7,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <elf.h>
 #include <fcntl.h>
+#include <fstream>
 #include <grp.h>
 #include <memory>
 #include <pwd.h>
@@ -43,6 +45,30 @@ std::string find_program(const std::string &name) {
         start = end + 1;
     }
     throw Failure("cannot run " + name + ": there is no such command in PATH=" + folders, exit_usage);
+}
+
+// What the kernel starts in a program's stead: behind #!, or an ELF file's PT_INTERP. Empty where there is none.
+std::string interpreter_of(const std::string &program) {
+    std::ifstream file(program, std::ios::binary);
+    std::string head(4096, 0);
+    file.read(head.data(), static_cast<std::streamsize>(head.size()));
+    head.resize(static_cast<std::size_t>(file.gcount()));
+    if (head.starts_with("#!")) {
+        const std::size_t begin = head.find_first_not_of(" \t", 2);
+        return begin == std::string::npos ? "" : head.substr(begin, head.find_first_of(" \t\n", begin) - begin);
+    }
+    Elf64_Ehdr elf;
+    if (head.size() < sizeof elf || !head.starts_with(ELFMAG) || head[EI_CLASS] != ELFCLASS64)
+        return "";
+    std::memcpy(&elf, head.data(), sizeof elf);
+    for (std::size_t i = 0, at = elf.e_phoff; i < elf.e_phnum && at + sizeof(Elf64_Phdr) <= head.size();
+         i++, at += sizeof(Elf64_Phdr)) {
+        Elf64_Phdr segment;
+        std::memcpy(&segment, head.data() + at, sizeof segment);
+        if (segment.p_type == PT_INTERP && segment.p_offset < head.size())
+            return head.c_str() + segment.p_offset;
+    }
+    return "";
 }
 
 struct Identity {
@@ -99,7 +125,7 @@ int become(const Identity &user) {
 } // namespace
 
 Target::Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken) {
-    const std::string program = find_program(command.at(0));
+    program_ = find_program(command.at(0));
     const std::optional<Identity> identity = find_user(user);
     int release[2], error[2];
     if (::pipe2(release, O_CLOEXEC) != 0 || ::pipe2(error, O_CLOEXEC | O_NONBLOCK) != 0)
@@ -108,7 +134,7 @@ Target::Target(const std::vector<std::string> &command, const std::string &user,
     for (const std::string &word : command)
         arguments.push_back(const_cast<char *>(word.c_str()));
     arguments.push_back(nullptr);
-    std::vector<char *> through_shell{const_cast<char *>("/bin/sh"), const_cast<char *>(program.c_str())};
+    std::vector<char *> through_shell{const_cast<char *>("/bin/sh"), const_cast<char *>(program_.c_str())};
     through_shell.insert(through_shell.end(), arguments.begin() + 1, arguments.end());
 
     // The child must not run a handler of ours, and has our caller's mask again afterwards.
@@ -133,7 +159,7 @@ Target::Target(const std::vector<std::string> &command, const std::string &user,
         if (go != 'g')
             ::_exit(127);
         if (failure == 0) {
-            ::execve(program.c_str(), arguments.data(), environ);
+            ::execve(program_.c_str(), arguments.data(), environ);
             failure = errno;
             if (failure == ENOEXEC) { // a script without #!, which execvp too gives to the shell
                 ::execve("/bin/sh", through_shell.data(), environ);
@@ -171,9 +197,15 @@ std::optional<int> Target::poll_ended() {
     return wait_status_;
 }
 
-int Target::exec_error() const {
+std::string Target::exec_failure() const {
     int failure = 0;
-    return ::read(error_pipe_.get(), &failure, sizeof failure) == sizeof failure ? failure : 0;
+    if (::read(error_pipe_.get(), &failure, sizeof failure) != sizeof failure)
+        return "";
+    const std::string what = "cannot run " + program_ + ": ";
+    // The file is there, so it is another one that is not.
+    if (const std::string interpreter = failure == ENOENT ? interpreter_of(program_) : ""; !interpreter.empty())
+        return what + "its interpreter " + interpreter + " does not exist";
+    return what + std::strerror(failure);
 }
 
 } // namespace retrograde

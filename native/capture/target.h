@@ -28,10 +28,11 @@ class Target {
     // The wait status, once it has ended (reaps it where nobody has).
     std::optional<int> poll_ended();
 
-    // Why the execve in the child failed (an errno), or 0. Valid once the child has ended.
-    int exec_error() const;
+    // Why the execve in the child failed, or nothing where it did not. Valid once the child has ended.
+    std::string exec_failure() const;
 
   private:
+    std::string program_; // its path
     pid_t pid_ = -1;
     UniqueFd release_pipe_, error_pipe_;
     std::optional<int> wait_status_;

@@ -87,8 +87,8 @@ def test_target_whose_interpreter_does_not_exist(backend: str, tmp_path: Path) -
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
     done = retrograde("record", "--backend", backend, str(script))
-    assert done.returncode != 0
-    assert f"cannot run {script}: No such file or directory" in done.stderr
+    assert done.returncode == 2
+    assert f"cannot run {script}: its interpreter /no/such/interpreter does not exist" in done.stderr
     assert "Traceback" not in done.stderr
     with api.open("latest") as recording:
         (call,) = [event for event in recording.events("evt.type = execve") if event.kind == Kind.SYSCALL]
