@@ -159,8 +159,8 @@ class LinePrinter:
         self._prefixes: dict[int, str] = ClockPrefixes() if self._time == "h" else SecondPrefixes()
         self._previous: int | None = None
         self._views: dict[int, tuple[str, Process]] = {}
-        names = tracker.table.by_name
-        self._renaming = {names[name].number for name in _RENAMING if name in names}
+        table = tracker.table
+        self._renaming = {table.numbers[name] for name in _RENAMING if name in table.by_name}
         self._known = np.zeros(NUMBERS, np.bool_)
         self._known[[nr for nr in tracker.table.calls if 0 <= nr < NUMBERS - 1]] = True
         self._renames = np.zeros(NUMBERS, np.bool_)

@@ -101,7 +101,7 @@ class Shapes:
         self._places: dict[int, int] = {}
         self._choosers = np.zeros(1 << _NUMBER_BITS, np.bool_)
         for nr in render.table.calls:
-            self._choosers[nr & ((1 << _NUMBER_BITS) - 1)] |= bool(render.table.choosers(nr))
+            self._choosers[nr & ((1 << _NUMBER_BITS) - 1)] |= render.table.has_variants(nr)
 
     def formatters(self, batch: Batch, rows: NDArray[np.bool_]) -> list[ShapeFormatter | None]:
         """Return the formatter of each event, None for events without a shape.
@@ -142,6 +142,8 @@ class Shapes:
         for nr in set(numbers.tolist()):
             of_nr = np.flatnonzero(numbers == nr)
             at = rows[of_nr]
+            if not self._render.table.choosers(nr):  # its variants are all of the other architecture
+                continue
             indices = sorted({index for chooser in self._render.table.choosers(nr) for index, _ in chooser.selectors})
             columns = [batch.args[index][at].tolist() for index in indices]
             commands = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))

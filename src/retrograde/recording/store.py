@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import pwd
 import re
@@ -170,6 +169,8 @@ def resolve(name: str | Path) -> Path:
             return _newest(folder)
     if os.path.exists(path):
         return path
+    import difflib
+
     near = difflib.get_close_matches(text, [entry.name for entry in list_recordings()], n=1)
     hint = f"did you mean {near[0]}?" if near else "`retrograde ls` lists the recordings"
     raise NotFoundError(f"there is no recording {text!r} in {folder}", hint=hint)

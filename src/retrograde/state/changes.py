@@ -46,16 +46,16 @@ class Changes:
         self.by_memory = np.zeros(NUMBERS, np.bool_)
         self._commands: list[tuple[int, int, NDArray[np.uint32]]] = []
         for name in (*HANDLERS, *LATE_HANDLERS):
-            call = table.by_name.get(name)
-            if call is None or not 0 <= call.number < NUMBERS:
+            number = table.numbers[name] if name in table.by_name else NUMBERS
+            if number >= NUMBERS:
                 continue
-            self._tracked[call.number] = True
-            self.of_processes[call.number] |= name not in _OF_DESCRIPTORS
-            self.by_memory[call.number] |= name not in WITHOUT_MEMORY
-            self._sees_failures[call.number] |= name in SEEING_FAILURES
+            self._tracked[number] = True
+            self.of_processes[number] |= name not in _OF_DESCRIPTORS
+            self.by_memory[number] |= name not in WITHOUT_MEMORY
+            self._sees_failures[number] |= name in SEEING_FAILURES
             if name in COMMANDS:
                 argument, values = COMMANDS[name]
-                self._commands.append((call.number, argument, np.array(values, np.uint32)))
+                self._commands.append((number, argument, np.array(values, np.uint32)))
 
     def calls(self, batch: Batch) -> NDArray[np.bool_]:
         """Return, in shape (n,), where calls of the table change something."""

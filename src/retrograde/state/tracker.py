@@ -56,12 +56,8 @@ class Tracker:
         self._serial = 0
         self.handlers: dict[int, Handler] = {}
         self.late_handlers: dict[int, Handler] = {}
-        for name, handler in HANDLERS.items():
-            if name in table.by_name:
-                self.handlers[table.by_name[name].number] = handler
-        for name, handler in LATE_HANDLERS.items():
-            if name in table.by_name:
-                self.late_handlers[table.by_name[name].number] = handler
+        for handlers, chosen in ((HANDLERS, self.handlers), (LATE_HANDLERS, self.late_handlers)):
+            chosen.update((table.numbers[name], handler) for name, handler in handlers.items() if name in table.by_name)
         self._fd_arguments: dict[int, tuple[Syscall, int, bool]] = {}
 
     def load_snapshot(self, snapshot: Mapping[str, bytes]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from retrograde.errors import UsageError
 from retrograde.syscalls.definitions import (
@@ -27,36 +28,59 @@ ALIASES = {"aarch64": "arm64", "amd64": "x86_64", "x86-64": "x86_64"}
 _COMPAT_COLUMN = {"x86_64": "i386", "arm64": "arm"}
 _COLUMNS = ("x86_64", "arm64", "i386", "arm")
 
+K = TypeVar("K")
+P = TypeVar("P")
 T = TypeVar("T")
-Place = tuple[str, int]  # file and line
+
+_VARIANT = re.compile(r"\s*(\w+)\$")
 
 
-class Lazy(Mapping[str, T]):
-    """Definitions by name, each read when it is first asked for."""
+class Lazy(Mapping[K, T], Generic[K, P, T]):
+    """What stands in the files, by name or number, each read when it is first asked for."""
 
-    def __init__(self, definitions: Mapping[str, Definition], read: Callable[[Definition], T]) -> None:
-        self._definitions = definitions
+    def __init__(self, places: dict[K, P], read: Callable[[P], T]) -> None:
+        self._places = places
         self._read = read
-        self._values: dict[str, T] = {}
+        self._values: dict[K, T] = {}
 
-    def __getitem__(self, name: str) -> T:
-        value = self._values.get(name)
-        if value is None:
-            definition = self._definitions[name]
-            try:
-                value = self._values[name] = self._read(definition)
-            except MistakeError as mistake:
-                raise TableError([problem_at(definition.file, definition.text, mistake)]) from None
-        return value
+    def __getitem__(self, key: K) -> T:
+        try:
+            return self._values[key]
+        except KeyError:
+            value = self._values[key] = self._read(self._places[key])
+            return value
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._definitions
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._definitions)
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._definitions)
+        return len(self._places)
+
+
+class CallLine(NamedTuple):
+    """A call line whose place is known."""
+
+    file: str
+    text: str
+    category: str
+    number: int
+    offset: int
+    content: str
+
+    def problem(self, mistake: MistakeError) -> Problem:
+        """Return the problem that a mistake in the line is."""
+        return problem_at(self.file, self.text, mistake.shifted(self.offset))
+
+
+class BaseLine(NamedTuple):
+    """A line without `$`, taken apart, its types not yet resolved."""
+
+    place: CallLine
+    line: Line
+    number: int
 
 
 class Chooser(NamedTuple):
@@ -77,24 +101,49 @@ class Table:
         constants: the sets of constants, by name.
         structs: the structures, by name.
         errno, signals: names by number.
-        problems: what is wrong in the files.
+
+    Most programs make few different calls: lines, sets and structures are read when they are first asked for, and one
+    with a mistake raises a :class:`TableError` then. Of the variants, those with a mistake are left out.
     """
 
     def __init__(self, arch: str, sources: Sources) -> None:
         self.arch = arch
-        self.calls: dict[int, Syscall] = {}
-        self.by_name: dict[str, Syscall] = {}
-        self.variants: dict[str, list[Syscall]] = {}
-        self.problems: list[Problem] = list(sources.problems)
+        self._problems: list[Problem] = list(sources.problems)
         self._numbers = sources.numbers
-        self._sets = select(sources.sets, arch, self.problems)
-        self._structs = select(sources.structs, arch, self.problems)
-        self.constants: Mapping[str, ConstantSet] = Lazy(self._sets, lambda definition: parse_set(definition, arch))
+        self._sets = select(sources.sets, arch, self._problems)
+        self._structs = select(sources.structs, arch, self._problems)
+        self.constants: Mapping[str, ConstantSet] = Lazy(self._sets, self._read_set)
         self.structs: Mapping[str, Struct] = Lazy(self._structs, self._read_struct)
-        self._choosers: dict[int, tuple[Chooser, ...]] = {}
         self._reading: list[str] = []
         self.resolver = Resolver(self)
-        self._read_calls(sources.calls)
+        self._lines: dict[str, BaseLine] = {}
+        self._variant_lines: dict[str, list[CallLine]] = {}
+        self._index_calls(sources.calls)
+        self.by_name: Mapping[str, Syscall] = Lazy(self._lines, self._read_base)
+        self._names = {line.number: name for name, line in self._lines.items()}
+        self.calls: Mapping[int, Syscall] = Lazy(self._names, self.by_name.__getitem__)
+        self._varied = {name: name for name in self._variant_lines if name in self._lines}
+        self.variants: Mapping[str, list[Syscall]] = Lazy(self._varied, self._read_variants)
+        self._choosing = {self._lines[name].number: name for name in self._varied}
+        self._choosers = Lazy(self._choosing, self._make_choosers)
+
+    @functools.cached_property
+    def problems(self) -> list[Problem]:
+        """What is wrong in the files. All lines are read for it; those with a mistake are left out from then on."""
+        for name, line in list(self._lines.items()):
+            try:
+                self.by_name[name]
+            except TableError as error:
+                self._problems += error.problems
+                del self._lines[name], self._names[line.number]
+                self._varied.pop(name, None)
+                self._choosing.pop(line.number, None)
+        for name, lines in self._variant_lines.items():
+            if name in self._lines:
+                self.variants[name]
+            else:
+                self._problems += self._orphans(name, lines)
+        return self._problems
 
     @functools.cached_property
     def errno(self) -> dict[int, str]:
@@ -119,11 +168,16 @@ class Table:
             nr: number of the call.
             args: its six arguments, unsigned.
         """
-        for chooser in self._choosers.get(nr, ()):
-            line = chooser.lines.get(tuple([args[index] & mask for index, mask in chooser.selectors]))
-            if line is not None:
-                return line
-        return self.calls.get(nr)
+        if nr in self._choosing:
+            for chooser in self._choosers[nr]:
+                line = chooser.lines.get(tuple([args[index] & mask for index, mask in chooser.selectors]))
+                if line is not None:
+                    return line
+        return self.calls[nr] if nr in self._names else None
+
+    def has_variants(self, nr: int) -> bool:
+        """Return whether a call may have variants, without reading them."""
+        return nr in self._choosing
 
     def choosers(self, nr: int) -> tuple[Chooser, ...]:
         """Return how the variants of a call are told apart, the most specific first."""
@@ -174,45 +228,42 @@ class Table:
             return type_.width
         return self.structs[type_.name].size if type_.kind == "struct" else 1
 
-    def _read_struct(self, definition: Definition) -> Struct:
-        if definition.name in self._reading:
-            raise MistakeError(f"{definition.name} holds itself", definition.start, len(definition.keyword))
-        self._reading.append(definition.name)
+    def _read_set(self, definition: Definition) -> ConstantSet:
         try:
-            return parse_struct(definition, self.resolver, self.structs.__getitem__)
-        finally:
-            self._reading.pop()
+            return parse_set(definition, self.arch)
+        except MistakeError as mistake:
+            raise TableError([problem_at(definition.file, definition.text, mistake)]) from None
+
+    def _read_struct(self, definition: Definition) -> Struct:
+        try:
+            if definition.name in self._reading:
+                raise MistakeError(f"{definition.name} holds itself", definition.start, len(definition.keyword))
+            self._reading.append(definition.name)
+            try:
+                return parse_struct(definition, self.resolver, self.structs.__getitem__)
+            finally:
+                self._reading.pop()
+        except MistakeError as mistake:
+            raise TableError([problem_at(definition.file, definition.text, mistake)]) from None
 
     # Call lines.
 
-    def _read_calls(self, files: list[tuple[str, str, str]]) -> None:
-        waiting: list[tuple[str, str, str, int, int, Line]] = []
+    def _index_calls(self, files: list[tuple[str, str, str]]) -> None:
         for file, category, text in files:
             for number, offset, content in lines_of(text):
+                place = CallLine(file, text, category, number, offset, content)
+                variant = _VARIANT.match(content)
+                if variant is not None:
+                    self._variant_lines.setdefault(variant[1], []).append(place)
+                    continue
                 try:
                     line = parse_line(content)
-                    if line.attributes.arch not in (None, self.arch):
-                        continue
-                    if line.variant:
-                        waiting.append((file, category, text, number, offset, line))
-                    else:
-                        self._add_base((file, number), category, line)
+                    if line.attributes.arch in (None, self.arch):
+                        self._index_base(place, line)
                 except MistakeError as mistake:
-                    self.problems.append(problem_at(file, text, mistake.shifted(offset)))
-                except TableError as error:
-                    self.problems += error.problems
-        for file, _, text, number, offset, line in waiting:
-            try:
-                self._add_variant((file, number), line)
-            except MistakeError as mistake:
-                self.problems.append(problem_at(file, text, mistake.shifted(offset)))
-            except TableError as error:
-                self.problems += error.problems
-        for name, lines in self.variants.items():
-            base = self.by_name[name]
-            self._choosers[base.number] = tuple(self._make_choosers(base, lines))
+                    self._problems.append(place.problem(mistake))
 
-    def _add_base(self, place: Place, category: str, line: Line) -> None:
+    def _index_base(self, place: CallLine, line: Line) -> None:
         nr = self._numbers[self.arch].get(line.name)
         if nr is None:
             known = self._numbers["arm64" if self.arch == "x86_64" else "x86_64"]
@@ -220,39 +271,61 @@ class Table:
                 where = f"on {line.attributes.arch}" if line.attributes.arch else "on either architecture"
                 hint = did_you_mean(line.name, [*self._numbers[self.arch], *known])
                 raise MistakeError(f"{line.name} has no number {where}", 0, len(line.name), hint)
-            return
-        if line.name in self.by_name:
-            other = self.by_name[line.name]
-            raise MistakeError(f"{line.name} stands in {other.file}:{other.line} already", 0, len(line.name))
-        syscall = self._syscall(place, category, line, nr, self.resolver.params(line, None, self._no_const))
-        self.calls[nr] = self.by_name[line.name] = syscall
+        elif line.name in self._lines:
+            other = self._lines[line.name].place
+            raise MistakeError(f"{line.name} stands in {other.file}:{other.number} already", 0, len(line.name))
+        else:
+            self._lines[line.name] = BaseLine(place, line, nr)
 
-    def _add_variant(self, place: Place, line: Line) -> None:
-        base = self.by_name.get(line.name)
-        if base is None:
-            if line.name in self._numbers[self.arch] or not any(
-                line.name in column for column in self._numbers.values()
-            ):
-                raise MistakeError(
-                    f"there is no line {line.name} without `$`",
-                    0,
-                    len(line.name),
-                    did_you_mean(line.name, self.by_name),
-                )
-            return
-        lines = self.variants.setdefault(line.name, [])
-        twin = next((other for other in lines if other.variant == line.variant), None)
+    def _read_base(self, base: BaseLine) -> Syscall:
+        place, line, nr = base
+        try:
+            params = self.resolver.params(line, None, self._no_const)
+            return self._syscall(place, place.category, line, nr, params)
+        except MistakeError as mistake:
+            raise TableError([place.problem(mistake)]) from None
+
+    def _orphans(self, name: str, places: list[CallLine]) -> Iterator[Problem]:
+        """Yield what is wrong with variants of a call that has no line."""
+        for place in places:
+            try:
+                here = parse_line(place.content).attributes.arch in (None, self.arch)
+                if here and (
+                    name in self._numbers[self.arch] or not any(name in column for column in self._numbers.values())
+                ):
+                    hint = did_you_mean(name, self._lines)
+                    raise MistakeError(f"there is no line {name} without `$`", 0, len(name), hint)
+            except MistakeError as mistake:
+                yield place.problem(mistake)
+
+    def _read_variants(self, name: str) -> list[Syscall]:
+        lines: list[Syscall] = []
+        for place in self._variant_lines[name]:
+            try:
+                line = parse_line(place.content)
+                if line.attributes.arch in (None, self.arch):
+                    lines += self._variant(place, line, lines)
+            except MistakeError as mistake:
+                self._problems.append(place.problem(mistake))
+            except TableError as error:
+                self._problems += error.problems
+        return lines
+
+    def _variant(self, place: CallLine, line: Line, others: list[Syscall]) -> list[Syscall]:
+        """Return a variant, in a list; an empty one where its command is one of the other architecture."""
+        base = self.by_name[line.name]
+        twin = next((other for other in others if other.variant == line.variant), None)
         if twin is not None:
             raise MistakeError(f"{twin.full_name} stands in {twin.file}:{twin.line} already", 0, len(twin.full_name))
         try:
             params = self.resolver.params(line, base.params, self._const)
         except _NotHereError:
-            return
+            return []
         if all(param.const is None for param in params):
             raise MistakeError("a variant has a `const` parameter that selects it", 0, len(line.name))
-        lines.append(self._syscall(place, base.category, line, base.number, params))
+        return [self._syscall(place, base.category, line, base.number, params)]
 
-    def _syscall(self, place: Place, category: str, line: Line, nr: int, params: tuple[Param, ...]) -> Syscall:
+    def _syscall(self, place: CallLine, category: str, line: Line, nr: int, params: tuple[Param, ...]) -> Syscall:
         attributes = line.attributes
         try:
             returns = self.resolver.type(line.returns)
@@ -275,8 +348,8 @@ class Table:
             at_enter=attributes.at_enter,
             noreturn=attributes.noreturn,
             arch=self.arch,
-            file=place[0],
-            line=place[1],
+            file=place.file,
+            line=place.number,
         )
 
     @staticmethod
@@ -297,9 +370,9 @@ class Table:
             raise MistakeError(f"{name} is not in the set {type_.name}", 0, hint=did_you_mean(name, constants.values))
         return value
 
-    def _make_choosers(self, base: Syscall, lines: list[Syscall]) -> list[Chooser]:
+    def _make_choosers(self, name: str) -> tuple[Chooser, ...]:
         groups: dict[tuple[tuple[int, int], ...], dict[tuple[int, ...], Syscall]] = {}
-        for line in lines:
+        for line in self.variants[name]:
             selectors = []
             key = []
             for index, param in enumerate(line.params):
@@ -312,9 +385,8 @@ class Table:
                 # Two names of one value: the first line holds.
                 continue
             group[tuple(key)] = line
-        return [
-            Chooser(selectors, group) for selectors, group in sorted(groups.items(), key=lambda item: -len(item[0]))
-        ]
+        ranked = sorted(groups.items(), key=lambda item: -len(item[0]))
+        return tuple([Chooser(selectors, group) for selectors, group in ranked])
 
     def _selector_mask(self, param: Param) -> int:
         """Return the bits of an argument that the command is in: of a mixed set its field, else the number's width."""
@@ -415,7 +487,7 @@ def load(arch: str) -> Table:
     Raises:
         retrograde.errors.UsageError: there is no such architecture.
 
-    A line with a mistake is left out: `python -m retrograde.syscalls.check` and the tests find those.
+    Mistakes in its files are found by `python -m retrograde.syscalls.check` and the tests.
     """
     name = ALIASES.get(arch, arch)
     if name not in ARCHITECTURES:
