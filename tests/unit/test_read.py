@@ -219,7 +219,7 @@ def test_formats(tmp_path, capsysbinary):
 
 
 def test_the_default_format_is_the_default_line(tmp_path, capsysbinary):
-    from retrograde.printer.format import DEFAULT_FORMAT
+    from retrograde.printer.defaults import DEFAULT_FORMAT
 
     name = record(tmp_path, [opened(b"/x", 5), Row(NR["close"], 0, (5,)), Row(NR["read"], -9, (77, 0, 1))])
     assert read(capsysbinary, name, "-p", DEFAULT_FORMAT) == read(capsysbinary, name)

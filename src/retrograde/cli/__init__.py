@@ -7,13 +7,13 @@ description that ``--help`` prints. Modules are imported only when their verb is
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import importlib
 import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from types import ModuleType
 
 from retrograde import __version__
 from retrograde.errors import EXIT_FAILED, RetrogradeError, SyntaxUsageError
@@ -38,7 +38,23 @@ VERBS: dict[str, str] = {
 }
 
 
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _module(verb: str) -> ModuleType:
+    """Return the module of a verb.
+
+    Where numpy comes with it, its linear algebra would start a thread a CPU, which costs more than half of what loading
+    numpy does otherwise, and no verb has matrices. The variable is not for the programs that a verb starts.
+    """
+    if _BLAS_THREADS in os.environ:
+        return importlib.import_module(f"retrograde.cli.{verb}")
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        return importlib.import_module(f"retrograde.cli.{verb}")
+    finally:
+        del os.environ[_BLAS_THREADS]
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
@@ -52,7 +68,7 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in VERBS.items():
         wanted = verb is None or verb == name
-        module = importlib.import_module(f"retrograde.cli.{name}") if wanted else None
+        module = _module(name) if wanted else None
         command = commands.add_parser(
             name,
             help=text,
@@ -67,6 +83,8 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 
 def _misplaced(message: str, before: str, word: str, known: Iterable[str], suggestion: str) -> SyntaxUsageError:
     """Return the error that shows a wrong word of the command line, and the nearest right one."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1)
     hint = suggestion.format(near[0]) if near else f"`{before} --help` lists them"
     return SyntaxUsageError(message, text=f"{before} {word}", position=len(before) + 1, length=len(word), hint=hint)
@@ -74,7 +92,7 @@ def _misplaced(message: str, before: str, word: str, known: Iterable[str], sugge
 
 def _options(verb: str) -> list[str]:
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"retrograde.cli.{verb}").add_arguments(parser)
+    _module(verb).add_arguments(parser)
     return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser.format_help())))
 
 
@@ -110,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SyntaxUsageError as error:
         print(f"retrograde: {error}", file=sys.stderr)
         return error.exit_code
-    module = importlib.import_module(f"retrograde.cli.{arguments.verb}")
+    module = _module(arguments.verb)
     try:
         code = int(module.run(arguments))
         sys.stdout.flush()

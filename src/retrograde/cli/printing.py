@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from retrograde.errors import UsageError
 from retrograde.events import Event
-from retrograde.filters import Filter
 from retrograde.printer.colours import PLAIN, palette
-from retrograde.printer.format import DEFAULT_FORMAT, Format
-from retrograde.printer.jsonlines import JsonLines
+from retrograde.printer.defaults import DEFAULT_FORMAT
 from retrograde.printer.lines import LinePrinter, LineStyle, write_lines
 from retrograde.printer.merger import MOST_BYTES, Merger
 from retrograde.printer.times import TIME_FORMATS
@@ -20,6 +18,9 @@ from retrograde.recording.batch import Batch
 from retrograde.recording.blocks import Block, BlockType
 from retrograde.recording.tracked import TrackedEvents
 from retrograde.state import Context, Tracker
+
+if TYPE_CHECKING:
+    from retrograde.filters import Filter
 
 
 def add_output_arguments(
@@ -69,6 +70,8 @@ def check_output_arguments(arguments: argparse.Namespace) -> None:
     if len(looks) > 1:
         raise UsageError(f"{looks[0]} and {looks[1]} exclude each other: name one of them")
     if arguments.format is not None:
+        from retrograde.printer.format import Format
+
         Format(arguments.format)
 
 
@@ -109,6 +112,9 @@ class EventPrinter:
         self._lines = LinePrinter(self.tracker, style)
         self._line_of: Callable[[Event], str | None] = self._lines.event_line
         fields: list[str] = []
+        if structured:
+            from retrograde.printer.format import Format
+            from retrograde.printer.jsonlines import JsonLines
         if arguments.format is not None:
             chosen = Format(arguments.format, self._lines.time_text)
             fields = [field.name for field in chosen.fields]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 
-from retrograde.cli.entering import print_with_beginnings
 from retrograde.cli.printing import EventPrinter, add_output_arguments, check_output_arguments
 from retrograde.cli.reading import add_recording_arguments, chosen, open_recording, report_problems
 from retrograde.errors import EXIT_DONE
@@ -36,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     with open_recording(name) as recording:
         printer = EventPrinter(arguments, recording.info, wanted)
         if arguments.enter:
+            from retrograde.cli.entering import print_with_beginnings
+
             print_with_beginnings(recording, printer)
         else:
             for block in recording.blocks():

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrograde.cli.output import talk
 from retrograde.errors import NotFoundError, SyntaxUsageError, UsageError
-from retrograde.fields import UnknownFieldError, lookup
-from retrograde.filters import Filter, parse
 from retrograde.recording import Recording
 from retrograde.recording.store import LATEST, resolve
 from retrograde.syscalls import load
+
+if TYPE_CHECKING:
+    from retrograde.filters import Filter
 
 
 def add_recording_arguments(parser: argparse.ArgumentParser, *, filter: bool = True) -> None:
@@ -72,7 +73,7 @@ def chosen(arguments: argparse.Namespace) -> tuple[str, Filter | None]:
     if name is None or text is not None or not hasattr(arguments, "filter"):
         return name if name is not None else LATEST, _parsed(text)
     if _is_recording(name):
-        if _parses(name):
+        if "." in name and _parses(name):  # as all names of fields have
             talk(
                 f"{name!r} is a recording and a filter: the recording is read (`latest {name!r}` takes it as a filter)"
             )
@@ -90,6 +91,8 @@ def chosen(arguments: argparse.Namespace) -> tuple[str, Filter | None]:
 
 
 def _is_field(name: str) -> bool:
+    from retrograde.fields import UnknownFieldError, lookup
+
     try:
         lookup(name)
     except UnknownFieldError:
@@ -98,7 +101,11 @@ def _is_field(name: str) -> bool:
 
 
 def _parsed(text: str | None) -> Filter | None:
-    return parse(text) if text is not None and text.strip() else None
+    if text is None or not text.strip():
+        return None
+    from retrograde.filters import parse
+
+    return parse(text)
 
 
 def _parses(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from importlib import resources
+import os
 
 CATEGORIES = (
     "file",
@@ -29,8 +29,10 @@ def syscalls() -> frozenset[str]:
 
     They are the first column of numbers.tsv: loading the tables would take much longer than most filters.
     """
-    text = resources.files("retrograde.syscalls").joinpath("data/numbers.tsv").read_text("utf-8")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    from retrograde.syscalls.table import DATA
+
+    with open(os.path.join(DATA, "numbers.tsv"), encoding="utf-8") as file:
+        lines = [line for line in file.read().splitlines() if line and not line.startswith("#")]
     return frozenset(line.split("\t", 1)[0] for line in lines[1:])
 
 

@@ -16,12 +16,6 @@ from retrograde.fields import Field, UnknownFieldError, Value, lookup
 from retrograde.printer.times import clock_text
 from retrograde.state.text import printable
 
-DEFAULT_FORMAT = "*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info"
-# What --json prints unless a format names other fields.
-DEFAULT_KEYS = (
-    "evt.num", "evt.rawtime", "evt.cpu", "proc.name", "proc.pid", "thread.tid", "evt.dir", "evt.type", "evt.category",
-    "evt.rawres", "evt.res", "evt.latency", "fd.num", "fd.name", "evt.args",
-)  # fmt: skip
 MISSING = "<NA>"
 
 # A field's name ends where neither a further part nor a parameter in brackets follows.

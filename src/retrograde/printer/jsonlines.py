@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from retrograde.events import Event
 from retrograde.fields import Field, lookup
-from retrograde.printer.format import DEFAULT_KEYS
+from retrograde.printer.defaults import DEFAULT_KEYS
 from retrograde.state.text import printable
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -31,7 +31,7 @@ class JsonLines:
     """Makes JSON of events.
 
     Args:
-        fields: which; None for :data:`retrograde.printer.format.DEFAULT_KEYS`, the arguments as an object.
+        fields: which; None for :data:`retrograde.printer.defaults.DEFAULT_KEYS`, the arguments as an object.
     """
 
     def __init__(self, fields: Sequence[Field] | None = None) -> None:

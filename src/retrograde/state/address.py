@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from dataclasses import dataclass
 
@@ -34,6 +33,8 @@ _SOCK_TYPES = {1: "stream", 2: "dgram", 3: "raw", 4: "rdm", 5: "seqpacket"}
 
 def ipv6_text(data: bytes) -> str:
     """Return 16 bytes as an IPv6 address."""
+    import socket
+
     return socket.inet_ntop(socket.AF_INET6, data)
 
 
@@ -97,6 +98,8 @@ class SocketEntry:
 
 def _hex_address(text: str) -> Address | None:
     """Parse `0100007F:1F90`: words of 4 bytes in the machine's (little-endian) order, then the port."""
+    import socket
+
     host, _, port = text.partition(":")
     raw = bytes.fromhex(host)
     raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ class Context:
         boottime, realtime = info.get("boottime_ns"), info.get("realtime_ns")
         offset = realtime - boottime if isinstance(boottime, int) and isinstance(realtime, int) else 0
         context = cls(_architecture(str(info.get("arch", "x86_64"))), offset, users={0: "root"}, groups={0: "root"})
-        if info.get("hostname") == socket.gethostname():
+        if info.get("hostname") == os.uname().nodename:
             context.users.update((user.pw_uid, user.pw_name) for user in pwd.getpwall())
             context.groups.update((group.gr_gid, group.gr_name) for group in grp.getgrall())
         return context
