@@ -23,6 +23,7 @@ from retrograde.state import Context, Process
 from retrograde.state.text import decode
 from retrograde.state.tracker import Tracker
 from retrograde.stats.groups import Groups, Rows
+from retrograde.stats.lives import Lives, pid_of
 from retrograde.stats.summary import Summary
 from retrograde.syscalls import FORKS
 
@@ -66,6 +67,7 @@ class Collector:
         # A call that belongs to no known architecture's context still needs one to be asked for its name.
         self._nobody = Process(0, 0, Context(arch=table.arch))
         self.names: dict[int, str] = {}
+        self._lives = Lives()
         self._keys: dict[str, int] = {}
         self.clear()
 
@@ -92,17 +94,19 @@ class Collector:
         kind = batch.kind
         rows = kind != Kind.DATA
         self._note_times(int(batch.exit[0]) - int(batch.duration[0]), int(batch.exit[-1]))
+        processes = None
         if self.by == "process":
-            self._note_names(batch)
+            processes = self._lives.of_batch(batch)
+            self._note_names(batch, processes)
         if self.wanted is not None:
             rows &= self._decide(self.wanted, batch)
         self.events += int(np.count_nonzero(rows))
         rows &= (kind == Kind.SYSCALL) | (kind == Kind.ENTER)
         if rows.any():
-            self._add_rows(batch, np.flatnonzero(rows) if not rows.all() else slice(None))
+            self._add_rows(batch, np.flatnonzero(rows), processes[rows] if processes is not None else None)
 
-    def _add_rows(self, batch: Batch, rows: NDArray[np.intp] | slice, keys: NDArray[np.int64] | None = None) -> None:
-        """Take in calls by their columns; without keys they are grouped by what a column says."""
+    def _add_rows(self, batch: Batch, rows: NDArray[np.intp], keys: NDArray[np.int64] | None = None) -> None:
+        """Take in calls by their columns; without keys they are grouped by their number."""
         nr = batch.nr[rows].astype(np.int64)
         compat = batch.flags[rows] & _COMPAT_FLAG != 0
         finished = batch.kind[rows] == Kind.SYSCALL
@@ -114,10 +118,7 @@ class Collector:
         moving = finished & (results > 0) & ordinary & ~compat
         moved = np.where(moving & self._moves[number], results, 0)
         if keys is None:
-            if self.by == "process":
-                keys = batch.pid[rows].astype(np.int64)
-            else:
-                keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
+            keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
         counted = Rows(keys, batch.duration[rows], results, moved, finished)
         self._groups.add(counted.where(~second) if second.any() else counted)
 
@@ -136,8 +137,7 @@ class Collector:
                 rows.append(at)
             elif self.by == "process":
                 rows.append(at)
-                if step[2].name:
-                    self.names[step[2].pid] = step[2].name
+                keys.append(self._key_of_process(step[2]))
             else:
                 key = self._key_of_step(batch, step)
                 if key is not None:
@@ -149,8 +149,7 @@ class Collector:
         durations, exits = batch.duration, batch.exit
         self._note_times(int(exits[all_rows[0]]) - int(durations[all_rows[0]]), int(exits[all_rows[-1]]))
         if rows:
-            by_column = self.by in ("syscall", "process")
-            self._add_rows(batch, np.array(rows, np.intp), None if by_column else np.array(keys, np.int64))
+            self._add_rows(batch, np.array(rows, np.intp), np.array(keys, np.int64) if self.by != "syscall" else None)
 
     def _key_of_step(self, batch: Batch, step: Step) -> int | None:
         at, syscall, _, descriptor = step
@@ -173,12 +172,12 @@ class Collector:
             holds[row] = wanted.matches(event)
         return holds
 
-    def _note_names(self, batch: Batch) -> None:
+    def _note_names(self, batch: Batch, processes: NDArray[np.int64]) -> None:
         for row in np.flatnonzero((batch.kind == Kind.FORK) | (batch.kind == Kind.EXEC)).tolist():
             event = batch.event(row)
             comm = event.memory(SegmentArg.COMM)
             if comm is not None and event.pid == event.tid:
-                self.names[event.pid] = decode(comm)
+                self.names[int(processes[row])] = decode(comm)
 
     def note_snapshot(self, snapshot: dict[str, bytes]) -> None:
         """Take names of processes from a snapshot."""
@@ -233,15 +232,19 @@ class Collector:
         if self.by == "syscall":
             return self._key_of_call(event)
         if self.by == "process":
-            if event.process is not None and event.process.name:
-                self.names[event.pid] = event.process.name
-            return event.pid
+            return self._key_of_process(event.process) if event.process is not None else event.pid
         name = file_of(event) if self.by == "file" else peer_of(event)
         return self._key_named(name) if name is not None else None
 
     def _key_of_call(self, event: Event) -> int:
         compat = _COMPAT if event.flags & _COMPAT_FLAG else 0
         return (event.nr if 0 <= event.nr < _COMPAT else (event.nr & 0xFFFFFFFF) | _ODD) + compat
+
+    def _key_of_process(self, process: Process) -> int:
+        key = self._lives.of_process(process)
+        if process.name:
+            self.names[key] = process.name
+        return key
 
     def _key_named(self, name: str) -> int:
         key = self._keys.get(name)
@@ -265,7 +268,12 @@ class Collector:
         groups = self._groups.by_key()
         named: dict[str, Any] = {}
         for key, group in groups.items():
-            named[self._name_of(key)] = group
+            name = label = self._name_of(key)
+            number = 1
+            while label in named:  # a process of the same name had the id before
+                number += 1
+                label = f"{name} #{number}"
+            named[label] = group
         errors = {number: self._error(number) for group in groups.values() for number in group.errors}
         return Summary(self.by, self.events, self.lost, duration_s, named, errors)
 
@@ -276,7 +284,7 @@ class Collector:
 
     def _name_of(self, key: int) -> str:
         if self.by == "process":
-            return f"{self.names.get(key) or '?'} ({key})"
+            return f"{self.names.get(key) or '?'} ({pid_of(key)})"
         if self.by != "syscall":
             return self.names[key]
         from retrograde.printer.arguments import type_name
