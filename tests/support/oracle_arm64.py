@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.oracle.test_calls import CASES, compile_calls
+from tests.oracle.test_calls import CASES, LIMITS, compile_calls
 from tests.oracle.test_programs import BASH, PERL
 from tests.support import vm
 
@@ -75,24 +75,30 @@ PROGRAMS = {
     "perl": f"exec /usr/bin/perl -e {shlex.quote(PERL)}",
 }
 
-# The oracle and the program that it stops take turns, so they share a CPU; each CPU has half of the runs.
-_SCRIPT = """
-mkdir -p /out/cases /out/programs /out/proof
+_START = """
+mkdir -p /out/cases /out/limits /out/programs /out/proof
 /calls --list > /out/list
 uname -r > /out/release
+"""
+# Little else than the oracle is started, since under emulation a process takes its time.
+_FUNCTIONS = """
+list=" $(echo $(cat /out/list)) "
+mkdir -p $folder && cd $folder
 
-run() { # CPU GROUP NAME OPTION... -- COMMAND...
-    cpu=$1 output=/out/$2/$3 folder=/tmp/run-$1
-    shift 3
-    mkdir -p $folder/tree && cd $folder
-    seq 300 | sed 's/.*/line & of many/' > text
-    echo one > tree/one
-    taskset $cpu timeout 60 /memory-oracle --output $output.json "$@" > $output.txt 2>&1 < /dev/null
-    cd / && rm -rf $folder
+run() { # GROUP NAME OPTION... -- COMMAND...
+    output=/out/$1/$2
+    shift 2
+    timeout 60 /memory-oracle --output $output.json "$@" > $output.txt 2>&1 < /dev/null
 }
 
-case_on() { # CPU NAME
-    ! grep -qx "$2" /out/list || run $1 cases $2 -- /calls $2
+run_case() { # GROUP NAME
+    case $list in *" $2 "*) run $1 $2 -- /calls $2 ;; esac
+}
+
+run_program() { # NAME TEXT
+    rm -rf $folder/* && mkdir tree && echo one > tree/one
+    seq 300 | sed 's/.*/line & of many/' > text
+    run programs $1 -- sh -c "$2"
 }
 """
 
@@ -131,6 +137,7 @@ class Outcome:
 
     release: str
     cases: dict[str, Run]
+    limits: dict[str, Run]
     programs: dict[str, Run]
     proof: Run
 
@@ -153,9 +160,9 @@ def run(folder: Path) -> Outcome:
     for package in _PACKAGES:
         files |= _installed(vm.package(package, vm.ARM64.arch))
     done = vm.run(vm.ARM64, files, _script(), folder, timeout=900)
-    groups = {group: _runs(done.folder / group) for group in ("cases", "programs", "proof")}
+    groups = {group: _runs(done.folder / group) for group in ("cases", "limits", "programs", "proof")}
     release = (done.folder / "release").read_text().strip()
-    return Outcome(release, groups["cases"], groups["programs"], groups["proof"]["uname"])
+    return Outcome(release, groups["cases"], groups["limits"], groups["programs"], groups["proof"]["uname"])
 
 
 def _installed(package: Path) -> dict[str, Path]:
@@ -166,11 +173,14 @@ def _installed(package: Path) -> dict[str, Path]:
 
 
 def _script() -> str:
-    runs = ["run $cpu proof uname --take-for uname=getppid -- /calls uname"]
-    runs += [f"case_on $cpu {case}" for case in CASES]
-    runs += [f"run $cpu programs {name} -- sh -c {shlex.quote(text)}" for name, text in PROGRAMS.items()]
-    halves = ["\n".join([f"cpu={cpu}", *runs[cpu - 1 :: 2]]) for cpu in (1, 2)]
-    return _SCRIPT + "".join(f"(\n{half}\n) &\n" for half in halves) + "wait\n"
+    """Return the script of all runs, a half on each CPU: the oracle and the program that it stops take turns."""
+    runs = ["run proof uname --take-for uname=getppid -- /calls uname"]
+    runs += [f"run_case cases {case}" for case in CASES]
+    runs += [f"run_case limits {case}" for case in LIMITS]
+    runs += [f"run_program {name} {shlex.quote(text)}" for name, text in PROGRAMS.items()]
+    halves = ["\n".join([f"folder=/tmp/{n}", _FUNCTIONS, *runs[n::2]]) for n in (0, 1)]
+    words = [f"taskset {n + 1} sh -c {shlex.quote(half)} &\n" for n, half in enumerate(halves)]
+    return "".join([_START, *words, "wait\n"])
 
 
 def _runs(folder: Path) -> dict[str, Run]:

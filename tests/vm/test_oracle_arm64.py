@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.oracle.test_calls import CASES, LACKING
+from tests.oracle.test_calls import CASES, LACKING, LIMITS
 from tests.support import oracle_arm64
 from tests.support.oracle_arm64 import PROGRAMS, Outcome, Run
 
@@ -42,6 +42,12 @@ def test_no_call_changes_memory_that_the_table_does_not_declare(outcome: Outcome
 def test_oracle_finds_a_write_that_is_not_declared(outcome: Outcome) -> None:
     """What uname writes is no result of getppid, which the oracle is told to take it for."""
     assert {line["call"] for line in outcome.proof.violations} == {"getppid"}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_limit_is_as_it_is_told(case: str, outcome: Outcome) -> None:
+    found = outcome.limits[case].violations
+    assert {(violation["call"], violation["argument"]) for violation in found} == {LIMITS[case]}
 
 
 @pytest.mark.parametrize("case", CASES)
