@@ -41,6 +41,9 @@ constexpr std::uint32_t native_arch = AUDIT_ARCH_AARCH64;
 // for the first time, and then one in so many.
 constexpr std::uint64_t full_bytes = 4ull << 30;
 constexpr std::uint64_t always_checked = 30, one_in = 32;
+// How long a call may take while the other threads are stopped.
+constexpr int tries = 600;
+constexpr useconds_t pause_us = 50;
 
 struct Range {
     std::uint64_t start, end;
@@ -51,9 +54,10 @@ struct Thread {
     rg_event event{}, interrupted{}; // the call, and the one that restart_syscall continues
     std::uint64_t deref = 0;
     MemorySnapshot before;
-    bool in_call = false;   // and is being checked
-    bool in_kernel = false; // between the start of a call and its end
-    bool borrows = false;   // runs in the memory of another process, until its exec
+    std::uint64_t clear_word = 0; // where the kernel writes 0 when the thread ends
+    bool in_call = false;         // and is being checked
+    bool in_kernel = false;       // between the start of a call and its end
+    bool borrows = false;         // runs in the memory of another process, until its exec
     bool awaits_execve = false;
     bool known = false; // its parent has told of it
     int early_status = 0;
@@ -68,13 +72,16 @@ class Oracle {
   private:
     void handle(pid_t tid, int status);
     bool on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
+    void stop_companions(pid_t tid, const Thread &thread);
     bool run_alone(pid_t tid, Thread &thread);
+    bool watch_end(pid_t tid, Thread &thread);
     std::vector<pid_t> companions(pid_t tid, const Thread &thread) const;
     void add_calls_in_flight(pid_t tid, const Thread &thread, std::vector<Range> &ranges) const;
     void on_exit(pid_t tid, Thread &thread, std::int64_t result);
     void on_child(pid_t tid, Thread &thread);
     void on_exec(pid_t tid);
     void check(pid_t tid, Thread &thread);
+    void compare(pid_t tid, Thread &thread, const std::vector<Range> &declared, const std::vector<Range> &ignored);
     std::string exclusion(const Thread &thread) const;
     bool is_due(const std::string &call);
 
@@ -104,6 +111,49 @@ bool shares_address_space(const Thread &thread) {
         return true;
 #endif
     return flags & CLONE_VM;
+}
+
+// Where the thread that the call makes has the word that is cleared at its end, or 0.
+std::uint64_t clear_word_of_child(const rg_event &event) {
+#if defined(__x86_64__)
+    constexpr unsigned child_tid = 3;
+#else
+    constexpr unsigned child_tid = 4;
+#endif
+    if (event.nr == SYS_clone)
+        return event.args[0] & CLONE_CHILD_CLEARTID ? event.args[child_tid] : 0;
+    clone_args arguments{};
+    if (event.nr == SYS_clone3)
+        ProcessMemory(static_cast<pid_t>(event.tid))
+            .read(event.args[0], &arguments, std::min<std::uint64_t>(event.args[1], sizeof arguments));
+    return arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
+}
+
+// The words that the kernel may write when the thread ends: the one to clear, and those on its robust list (kernel/
+// fork.c, mm_release; kernel/futex/core.c, exit_robust_list).
+std::vector<Range> words_of_end(pid_t tid, const Thread &thread) {
+    constexpr std::size_t longest_list = 2048; // ROBUST_LIST_LIMIT
+    constexpr std::uint64_t word = 4, is_pi = 1;
+    const ProcessMemory memory(tid);
+    std::vector<Range> words{{thread.clear_word, thread.clear_word + word}};
+    std::uint64_t address = 0, length = 0, entry;
+    struct {
+        std::uint64_t next, futex_offset, pending;
+    } head;
+    if (::syscall(SYS_get_robust_list, tid, &address, &length) != 0 || !memory.get(address, head))
+        return words;
+    auto add = [&](std::uint64_t at) {
+        at = (at & ~is_pi) + head.futex_offset;
+        words.push_back({at, at + word});
+    };
+    if (head.pending)
+        add(head.pending);
+    for (entry = head.next; (entry & ~is_pi) != address && words.size() < longest_list;) {
+        add(entry);
+        if (!memory.get(entry & ~is_pi, entry))
+            break;
+    }
+    return words;
 }
 
 // Memory that the call maps, unmaps or drops, which is no result but the address space itself.
@@ -236,12 +286,9 @@ std::vector<pid_t> Oracle::companions(pid_t tid, const Thread &thread) const {
     return others;
 }
 
-// Makes the call while no other thread of the process runs in user mode; those that are in a call go on, since they
-// can change only what their own calls declare, and what they report waits. Returns false where the call did not end
-// in time, maybe because it waits for one of the others: then it goes on with them, unchecked.
-bool Oracle::run_alone(pid_t tid, Thread &thread) {
-    constexpr int tries = 600;
-    constexpr useconds_t pause_us = 50;
+// Lets no other thread of the process run in user mode; those that are in a call go on, since they can change only what
+// their own calls declare, and what they report waits.
+void Oracle::stop_companions(pid_t tid, const Thread &thread) {
     auto is_pending = [&](pid_t other) {
         return std::any_of(pending_.begin(), pending_.end(), [&](const auto &stop) { return stop.first == other; });
     };
@@ -253,9 +300,16 @@ bool Oracle::run_alone(pid_t tid, Thread &thread) {
         if (::waitpid(other, &status, __WALL) == other)
             pending_.emplace_back(other, status);
     }
+}
+
+// Makes the call while the other threads of the process are stopped. Returns false where the call did not end in time,
+// maybe because it waits for one of the others: then it goes on with them, unchecked.
+bool Oracle::run_alone(pid_t tid, Thread &thread) {
+    stop_companions(tid, thread);
     thread.before.take(tid, false);
     spent_ += 2 * thread.before.size();
     ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr);
+    int status = 0;
     for (int i = 0; i < tries; i++) {
         if (::waitpid(tid, &status, __WALL | WNOHANG) == tid) {
             pending_.emplace_front(tid, status);
@@ -264,6 +318,37 @@ bool Oracle::run_alone(pid_t tid, Thread &thread) {
         ::usleep(pause_us);
     }
     return false;
+}
+
+// Lets the thread end while the others of its process are stopped, and looks through one of them at what that wrote.
+// Returns whether it has let the thread go on.
+bool Oracle::watch_end(pid_t tid, Thread &thread) {
+    const std::vector<pid_t> others = companions(tid, thread);
+    if (others.empty()) {
+        report_.excluded("exit", "its memory ends with it");
+        return false;
+    }
+    stop_companions(tid, thread);
+    thread.before.take(tid, false);
+    spent_ += 2 * thread.before.size();
+    const std::vector<Range> words = words_of_end(tid, thread);
+    ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr);
+    for (int i = 0; i < tries; i++) {
+        // A process's first thread is waited for in vain until the others have ended.
+        const std::string state = read_proc_file(tid, "stat", 1 << 12);
+        const std::size_t name_end = state.rfind(") ");
+        if (name_end == std::string::npos || std::strchr("ZX", state[name_end + 2])) {
+            std::vector<Range> ignored;
+            add_calls_in_flight(tid, thread, ignored);
+            compare(others.front(), thread, words, ignored);
+            threads_.erase(tid);
+            return true;
+        }
+        ::usleep(pause_us);
+    }
+    thread.before.drop();
+    report_.excluded("exit", "did not end while the other threads were stopped");
+    return true;
 }
 
 // What the calls that other threads are in may write meanwhile, however they end.
@@ -276,7 +361,7 @@ void Oracle::add_calls_in_flight(pid_t tid, const Thread &thread, std::vector<Ra
         event.result = std::numeric_limits<std::int32_t>::max();
         for (const Range &range : remapped(event))
             ranges.push_back(range);
-        visit_call_memory(ProcessMemory(tid), event, std::numeric_limits<std::uint32_t>::max(), Snaplen{},
+        visit_call_memory(ProcessMemory(other), event, std::numeric_limits<std::uint32_t>::max(), Snaplen{},
                           [&](const MemoryRange &range) {
                               if (range.flags & RG_SEG_OUT)
                                   ranges.push_back({range.address, range.address + range.length});
@@ -296,6 +381,8 @@ bool Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &in
     thread.event.pid = static_cast<__u32>(thread.pid);
     thread.event.tid = static_cast<__u32>(tid);
     std::copy_n(info.entry.args, 6, thread.event.args);
+    if (thread.event.nr == SYS_set_tid_address)
+        thread.clear_word = thread.event.args[0];
     if (thread.awaits_execve) {
         if (thread.event.nr != SYS_execve)
             return false;
@@ -310,6 +397,8 @@ bool Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &in
         report_.excluded(name, "checked often enough before");
         return false;
     }
+    if (thread.event.nr == SYS_exit)
+        return watch_end(tid, thread);
     thread.in_call = true;
     thread.deref = read_deref(ProcessMemory(tid), thread.event.nr, thread.event.args);
     if (!companions(tid, thread).empty()) {
@@ -338,7 +427,6 @@ void Oracle::on_exit(pid_t tid, Thread &thread, std::int64_t result) {
 }
 
 void Oracle::check(pid_t tid, Thread &thread) {
-    const std::string name = call_name(thread.event.nr);
     std::vector<Range> declared, ignored;
     if (thread.event.result >= 0 || thread.event.result < -4095)
         ignored = remapped(thread.event);
@@ -349,6 +437,12 @@ void Oracle::check(pid_t tid, Thread &thread) {
         if (range.flags & RG_SEG_OUT)
             declared.push_back({range.address, range.address + range.length});
     });
+    compare(tid, thread, declared, ignored);
+}
+
+// Reports what has changed in the thread's memory, which `tid` shows.
+void Oracle::compare(pid_t tid, Thread &thread, const std::vector<Range> &declared, const std::vector<Range> &ignored) {
+    const std::string name = call_name(thread.event.nr);
     auto holds = [](const std::vector<Range> &ranges, std::uint64_t address) {
         return std::any_of(ranges.begin(), ranges.end(),
                            [&](const Range &range) { return address >= range.start && address < range.end; });
@@ -391,6 +485,7 @@ void Oracle::on_child(pid_t tid, Thread &thread) {
     Thread &made = threads_[child];
     made.known = true;
     made.pid = facts.found ? facts.pid : child;
+    made.clear_word = clear_word_of_child(thread.event);
     if (made.pid != thread.pid && shares_address_space(thread))
         made.borrows = thread.borrows || companions(tid, thread).size() > 0;
     programs_.try_emplace(made.pid, programs_[thread.pid]);
@@ -407,6 +502,7 @@ void Oracle::on_exec(pid_t tid) {
         threads_.erase(static_cast<pid_t>(former));
     Thread &thread = threads_[tid];
     thread.in_call = thread.borrows = false; // its memory is another now
+    thread.clear_word = 0;
     thread.pid = tid;
     std::erase_if(pending_, [&](const auto &stop) { return stop.first == static_cast<pid_t>(former) && former; });
     thread.before.drop();

@@ -84,3 +84,10 @@ def test_oracle_finds_a_write_that_is_not_declared(oracle: Path, calls: Path, tm
     assert {violation["call"] for violation in found} == {"getppid"}
     assert all(violation["argument"] == 0 for violation in found)
     assert sum(violation["length"] for violation in found) > 20
+
+
+def test_oracle_finds_what_the_end_of_a_thread_writes(oracle: Path, calls: Path, tmp_path: Path) -> None:
+    """The word that a thread names with set_tid_address, where the oracle has not been told of that call."""
+    words = ["--take-for", "set_tid_address=getppid", "--", str(calls), "thread_exit_robust"]
+    (found,) = violations(oracle, tmp_path, *words)
+    assert (found["call"], found["length"]) == ("exit", 4)

@@ -214,6 +214,60 @@ CASE(thread_exit) {
     pthread_create(&t, 0, (void *(*)(void *))on_signal, 0);
     pthread_join(t, 0);
 }
+/* What a thread leaves when it ends: robust mutexes, one that another waits for, and the word of set_tid_address. */
+static struct {
+    pthread_mutex_t mutexes[3];
+    int *word, ready[2];
+} left;
+static void *leave(void *unused) {
+    (void)unused;
+    for (int i = 0; i < 3; i++)
+        pthread_mutex_lock(&left.mutexes[i]);
+    CALL(set_tid_address, left.word);
+    need(write(left.ready[1], "x", 1) == 1);
+    usleep(20000);
+    return NULL;
+}
+static void wait_for_word(void) {
+    while (*(volatile int *)left.word != 0)
+        usleep(1000);
+}
+static void end_with_mutexes(int protocol) {
+    char byte;
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setprotocol(&attributes, protocol);
+    for (int i = 0; i < 3; i++)
+        pthread_mutex_init(&left.mutexes[i], &attributes);
+    left.word = slot();
+    pair(left.ready, SOCK_STREAM);
+    pthread_t t;
+    pthread_create(&t, NULL, leave, NULL);
+    need(read(left.ready[0], &byte, 1) == 1);
+    need(pthread_mutex_lock(&left.mutexes[1]) == EOWNERDEAD);
+    wait_for_word();
+    need(pthread_mutex_lock(&left.mutexes[0]) == EOWNERDEAD);
+}
+CASE(thread_exit_robust) {
+    end_with_mutexes(PTHREAD_PRIO_NONE);
+}
+CASE(thread_exit_robust_pi) {
+    end_with_mutexes(PTHREAD_PRIO_INHERIT);
+}
+/* The first thread ends before the other. */
+static void *end_later(void *unused) {
+    (void)unused;
+    wait_for_word();
+    exit(0);
+}
+CASE(thread_exit_first) {
+    pthread_t t;
+    left.word = slot();
+    pthread_create(&t, NULL, end_later, NULL);
+    CALL(set_tid_address, left.word);
+    CALL(exit, 0);
+}
 
 /* Identity: what is set stays as it is. */
 CASE(setuid) {
