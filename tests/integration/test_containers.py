@@ -185,12 +185,10 @@ def test_names_are_the_containers_and_ids_the_hosts(seen: Seen) -> None:
     assert seen.values("%proc.ppid %proc.pname", "evt.type = exit_group") == {f"{seen.pid} sh"}
 
 
-@pytest.mark.xfail(strict=True, reason="the id that clone returns to the parent is not taken as the child's")
 def test_children_have_ids_of_the_container_too(seen: Seen) -> None:
     assert len(seen.values("%proc.vpid", "evt.type = exit_group")) > 5
 
 
-@pytest.mark.xfail(strict=True, reason="the names of processes are looked up by the host's ids, also in a container")
 def test_an_id_of_the_container_has_no_name_of_the_hosts(seen: Seen) -> None:
     """The ids that clone returns in a container are other processes' on the host: kernel threads' at first."""
     named = {

@@ -324,7 +324,7 @@ class Renderer:
     def _pid(self, value: int, process: Process) -> str:
         number = signed(value, 4)
         if self.dialect.name == "sysdig" and number > 0:
-            known = process.context.processes.get(number)
+            known = process.relative(number)
             if known is not None and known.name:
                 return f"{number}({printable(known.name)})"
         return str(number)

@@ -35,6 +35,7 @@ CLONE_FILES = 0x400
 O_TMPFILE = 0o20000000  # the bit that is its own: it comes with O_DIRECTORY, for a file in that directory
 CLONE_THREAD = 0x10000
 CLONE_PIDFD = 0x1000
+CLONE_NEWPID = 0x20000000
 EBADF, EINPROGRESS = -9, -115
 NO_ID = 0xFFFFFFFF
 PR_SET_NAME = 15
@@ -490,18 +491,26 @@ def _cloned(t: Tracker, p: Process, tid: int, result: int, flags: int, pidfd: by
         if flags & CLONE_FILES and not flags & CLONE_THREAD and p.parent is not None:
             t.share_descriptors(p.parent, p)
         return
+    made = t.made.pop(tid, None)
+    if made is None and p.has_own_pids:
+        return  # the result means nothing outside of its pid namespace
+    child_pid, child_tid = made or (p.pid if flags & CLONE_THREAD else result, result)
     if flags & CLONE_THREAD:
-        if result not in p.threads:
-            p.rename(result, p.thread_name(tid))
+        if child_tid not in p.threads:
+            p.rename(child_tid, p.thread_name(tid))
+        p.vtids[child_tid] = result
         return
-    child = t.processes.get(result)
+    child = t.processes.get(child_pid)
     if child is None or child.provisional:  # its FORK was lost, or comes later
-        child = t.child_of(p, tid, result)
+        child = t.child_of(p, tid, child_pid)
         child.provisional = True
+    first_of_its_own = flags & CLONE_NEWPID or p.unshared_pids
+    p.unshared_pids = False
+    child.vpid = child.vtids[child_pid] = 1 if first_of_its_own else result
     if flags & CLONE_FILES and child.parent is p:
         t.share_descriptors(p, child)
     if flags & CLONE_PIDFD and pidfd is not None and len(pidfd) >= 4:
-        p.descriptors.put(Descriptor(int.from_bytes(pidfd[:4], "little"), "P", str(result), True))
+        p.descriptors.put(Descriptor(int.from_bytes(pidfd[:4], "little"), "P", str(child_pid), True))
 
 
 @on("clone")
@@ -530,6 +539,7 @@ def _unshare(
 ) -> None:
     if args[0] & CLONE_FILES:
         p.descriptors = p.descriptors.copy()
+    p.unshared_pids |= bool(args[0] & CLONE_NEWPID)
 
 
 @on("prctl", commands=(0, (PR_SET_NAME,)))

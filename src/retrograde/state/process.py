@@ -42,6 +42,7 @@ class Process:
         start: ns of CLOCK_BOOTTIME, None where it is not known.
         threads: the names of its threads by tid, and vtids their numbers in their own pid namespace.
         descriptors: the table of file descriptors.
+        unshared_pids: whether its next child is the first in a pid namespace of its own.
         exec_filename: what the last exec was asked to run, as it was written; None before one was seen.
         provisional: whether it was met without its fork or a snapshot, so that little is known of it yet.
     """
@@ -69,6 +70,7 @@ class Process:
     threads: dict[int, str] = field(default_factory=dict)
     vtids: dict[int, int] = field(default_factory=dict)
     descriptors: DescriptorTable = field(default_factory=DescriptorTable)
+    unshared_pids: bool = False
     exec_filename: str | None = None
     provisional: bool = False
     labels: ThreadLabels = field(init=False, repr=False)
@@ -78,6 +80,21 @@ class Process:
 
     def __repr__(self) -> str:
         return f"Process({self.pid}, {self.name!r})"
+
+    @property
+    def has_own_pids(self) -> bool:
+        """Whether it lives in another pid namespace than the recording's, so that ids mean others to it."""
+        return self.vpid is not None and self.vpid != self.pid
+
+    def relative(self, vpid: int) -> Process | None:
+        """Return the process that an id means to this one."""
+        if not self.has_own_pids:
+            return self.context.processes.get(vpid)
+        ours = (self.container_id, self.container_name)
+        for process in self.context.processes.values():
+            if process.vpid == vpid and process.has_own_pids and (process.container_id, process.container_name) == ours:
+                return process
+        return None
 
     @property
     def cmdline(self) -> str:

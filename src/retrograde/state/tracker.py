@@ -40,6 +40,7 @@ class Tracker:
         table: the syscall table of its architecture; loaded if None.
 
     Attributes:
+        made: (pid, tid) of what a fork has made, by the tid of who called it, until that call returns.
         unsettled: what the event before has ended; :meth:`settle` forgets it.
     """
 
@@ -51,6 +52,7 @@ class Tracker:
         self.context = context
         self.table = table
         self.processes = context.processes
+        self.made: dict[int, tuple[int, int]] = {}
         self.sent_rights: list[list[Descriptor]] = []
         self.unsettled: list[tuple[Handler | None, Process, int, int, tuple[int, ...], list[SegmentTuple]]] = []
         self._serial = 0
@@ -159,13 +161,18 @@ class Tracker:
     def _fork(self, pid: int, tid: int, time: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
         parent_tid, parent_pid, uid, gid = args[:4]
         name = next((decode(data) for arg, _, _, _, data in segments if arg == SegmentArg.COMM), None)
+        self.made[parent_tid] = (pid, tid)
         if pid == parent_pid:  # a thread
             process = self.process_of(pid, tid)
             process.rename(tid, name if name is not None else process.thread_name(parent_tid))
+            if process.vpid == pid:
+                process.vtids[tid] = tid
             return
         parent = self.process_of(parent_pid, parent_tid)
         child = self.child_of(parent, parent_tid, pid)
         child.uid, child.gid, child.start = uid, gid, time
+        if parent.vpid == parent_pid and not parent.unshared_pids:
+            child.vpid = child.vtids[pid] = pid  # until the call says otherwise
         if name is not None:
             child.rename(pid, name)
 
@@ -222,6 +229,7 @@ class Tracker:
         process.threads.pop(tid, None)
         process.labels.pop(tid, None)
         process.vtids.pop(tid, None)
+        self.made.pop(tid, None)
         if last and self.processes.get(process.pid) is process:
             del self.processes[process.pid]
 
