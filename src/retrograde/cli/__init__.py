@@ -7,12 +7,14 @@ description that ``--help`` prints. Modules are imported only when their verb is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import gc
 import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 
 from retrograde import __version__
@@ -42,23 +44,40 @@ _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def _module(verb: str) -> ModuleType:
-    """Return the module of a verb.
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Load modules without what takes a third of the time and serves nobody.
 
-    Where numpy comes with it, its linear algebra would start a thread a CPU, which costs more than half of what loading
-    numpy does otherwise, and no verb has matrices. The variable is not for the programs that a verb starts.
+    That is to look for garbage among them, now and whenever it is looked for later, and the thread a CPU that numpy's
+    linear algebra starts: no verb has matrices. The variable that says so is not for the programs that a verb starts.
     """
-    if _BLAS_THREADS in os.environ:
-        return importlib.import_module(f"retrograde.cli.{verb}")
-    os.environ[_BLAS_THREADS] = "1"
+    threads = os.environ.setdefault(_BLAS_THREADS, "")
+    os.environ[_BLAS_THREADS] = threads or "1"
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        return importlib.import_module(f"retrograde.cli.{verb}")
+        yield
     finally:
-        del os.environ[_BLAS_THREADS]
+        if not threads:
+            del os.environ[_BLAS_THREADS]
+        if not gc.get_freeze_count():
+            gc.freeze()
+        if collecting:
+            gc.enable()
 
 
-def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser; the arguments of ``verb`` alone are filled in (of every verb if it is None; "": of none)."""
+def _module(verb: str) -> ModuleType:
+    with _loading():
+        return importlib.import_module(f"retrograde.cli.{verb}")
+
+
+def build_parser(verb: str | None = None, *, alone: bool = False) -> argparse.ArgumentParser:
+    """Return the parser.
+
+    Args:
+        verb: whose arguments are filled in; None for every verb's, "" for no verb's.
+        alone: leave the other verbs out.
+    """
     parser = argparse.ArgumentParser(
         prog="retrograde",
         description="A flight recorder and a time machine for Linux programs.",
@@ -68,6 +87,8 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in VERBS.items():
         wanted = verb is None or verb == name
+        if alone and not wanted:
+            continue
         module = _module(name) if wanted else None
         command = commands.add_parser(
             name,
@@ -113,7 +134,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         message = f"there is no verb {verb!r}"
         raise _misplaced(message, "retrograde", verb, VERBS, "did you mean `retrograde {}`?")
     # Without a verb no module is needed: what each does stands above.
-    arguments, unknown = build_parser(verb or "").parse_known_args(words)
+    arguments, unknown = build_parser(verb or "", alone=words[:1] == [verb]).parse_known_args(words)
     if unknown:
         word = unknown[0].partition("=")[0]
         message = f"there is no option {word!r} here"

@@ -10,10 +10,9 @@ go through the tracker. What needs more (filters, formats, colours, enter lines,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +52,7 @@ _RENAMING = ("clone", "clone3", "fork", "vfork", "prctl")  # calls after which a
 _SLOW_FLAGS = _COMPAT | _MORE
 
 
-@dataclass(frozen=True, slots=True)
-class LineStyle:
+class LineStyle(NamedTuple):
     """How lines look.
 
     Attributes:

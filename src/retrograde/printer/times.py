@@ -84,7 +84,8 @@ def _four_digits() -> NDArray[np.uint32]:
     """Return `0000` to `9999`, each in the bytes of a number."""
     import numpy as np
 
-    return np.frombuffer("".join([f"{number:04}" for number in range(10_000)]).encode(), np.uint32)
+    places = np.arange(10_000)[:, None] // (1000, 100, 10, 1) % 10 + ord("0")
+    return places.astype(np.uint8).view(np.uint32)[:, 0]
 
 
 def texts(characters: NDArray[np.uint8]) -> list[str]:

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -226,8 +226,7 @@ def decompress(header: Header, stored: bytes) -> bytes:
     return raw
 
 
-@dataclass(slots=True, frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that could not be read.
 
     Attributes:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _BLOCK = 512
 _REGULAR = (b"0", b"\0")
 _MAX_MEMBERS = 100_000
 
 
-@dataclass(slots=True, frozen=True)
-class TarMember:
+class TarMember(NamedTuple):
     """A regular file in the archive.
 
     Attributes:

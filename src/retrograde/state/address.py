@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from retrograde.state.descriptor import Address
 from retrograde.state.text import decode
@@ -76,8 +76,7 @@ def socket_protocol(family: int, kind: int, protocol: int) -> str:
     return _SOCK_TYPES.get(kind, "other")
 
 
-@dataclass(frozen=True, slots=True)
-class SocketEntry:
+class SocketEntry(NamedTuple):
     """A socket of a /proc/net table.
 
     Attributes:

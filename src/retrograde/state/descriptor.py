@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from retrograde.state.text import printable
 
@@ -34,8 +34,7 @@ TYPE_NAMES: dict[str, str] = {
 PROTOCOL_LETTERS: dict[str, str] = {"tcp": "t", "udp": "u", "icmp": "i", "raw": "r"}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One end of a socket.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from retrograde.syscalls.language import ARCHITECTURES, Resolver, blank_comments, split_commas
 from retrograde.syscalls.model import NUMBERS, SET_DEFAULT_WIDTH, ConstantSet, Struct, StructField, Type
@@ -25,8 +25,7 @@ SET_KEYWORDS = ("flags", "enum", "mixed")
 STRUCT_KEYWORDS = ("struct", "union")
 
 
-@dataclass(slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A definition whose place is known and whose body has not been read."""
 
     file: str

@@ -156,8 +156,7 @@ class Param(NamedTuple):
         return f"{self.name}: {' '.join(word for word in words if word)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Syscall:
+class Syscall(NamedTuple):
     """One line of the table.
 
     Attributes:
@@ -223,8 +222,7 @@ class StructField:
     count: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(NamedTuple):
     """A structure as one architecture lays it out; offsets and sizes are in bytes."""
 
     name: str
