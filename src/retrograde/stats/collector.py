@@ -180,11 +180,12 @@ class Collector:
                 self.names[int(processes[row])] = decode(comm)
 
     def note_snapshot(self, snapshot: dict[str, bytes]) -> None:
-        """Take names of processes from a snapshot."""
+        """Take processes and their names from a snapshot."""
         for path, content in snapshot.items():
             words = path.split("/")
             if len(words) == 4 and words[3] == "comm" and words[2].isdigit():
                 self.names.setdefault(int(words[2]), decode(content).rstrip("\n"))
+                self._lives.note_snapshot(int(words[2]))
 
     def _note_times(self, first: int, last: int) -> None:
         self.first_ns = first if self.first_ns is None else min(first, self.first_ns)

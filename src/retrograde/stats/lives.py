@@ -20,22 +20,38 @@ class Lives:
     """Numbers for processes: the pid, and above it how many had it before."""
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
         self._keys: dict[int, int] = {}  # by pid, of those that were used again
+        self._known: set[int] = set()  # pids whose process began before our eyes, or stood in a snapshot
         self._processes: dict[int, list[Process]] = {}
 
+    def note_snapshot(self, pid: int) -> None:
+        """Take note of a process in a snapshot."""
+        self._known.add(pid)
+
     def of_batch(self, batch: Batch) -> NDArray[np.int64]:
-        """Return the number of each row's process; shape (n,). Batches must come in their order."""
+        """Return the number of each row's process, as a tracker would tell them apart; shape (n,).
+
+        Batches must come in their order.
+        """
         pids = batch.pid.astype(np.int64)
         keys = pids.copy()
         for pid, key in self._keys.items():
             keys[pids == pid] = key
-        for row in np.flatnonzero((batch.kind == Kind.FORK) & (batch.pid == batch.tid)).tolist():
-            pid = int(pids[row])
-            if pid in self._seen or (pids[:row] == pid).any():
-                key = self._keys[pid] = self._keys.get(pid, pid) + _ANOTHER
-                keys[row:][pids[row:] == pid] = key
-        self._seen.update(np.unique(pids).tolist())
+        kinds, arguments = batch.kind, batch.args
+        for row in np.flatnonzero((kinds == Kind.FORK) | (kinds == Kind.EXEC) | (kinds == Kind.EXIT)).tolist():
+            pid, first = int(pids[row]), row
+            if kinds[row] == Kind.EXIT:
+                if not arguments[0][row]:  # other threads go on
+                    continue
+                self._known.discard(pid)
+                first = row + 1
+            elif kinds[row] == Kind.FORK and arguments[1][row] == pid:  # a thread
+                continue
+            elif kinds[row] == Kind.EXEC or pid not in self._known:
+                self._known.add(pid)
+                continue
+            key = self._keys[pid] = self._keys.get(pid, pid) + _ANOTHER
+            keys[first:][pids[first:] == pid] = key
         return keys
 
     def of_process(self, process: Process) -> int:
