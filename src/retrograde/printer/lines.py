@@ -37,7 +37,7 @@ from retrograde.state import Process, Tracker
 from retrograde.state.calls import of_success
 from retrograde.state.changes import NUMBERS, Changes
 from retrograde.state.tracker import segment_tuples
-from retrograde.syscalls import Syscall
+from retrograde.syscalls import FORKS, Syscall
 
 if TYPE_CHECKING:
     from retrograde.recording.batch import Batch
@@ -159,6 +159,9 @@ class LinePrinter:
         self._views: dict[int, tuple[str, Process]] = {}
         table = tracker.table
         self._renaming = {table.numbers[name] for name in _RENAMING if name in table.by_name}
+        # A call that forks returns a second time, 0, in the child; strace shows it once.
+        twice = FORKS if self.style.look == "strace" else ()
+        self._shown_once = {table.numbers[name] for name in twice if name in table.by_name}
         self._known = np.zeros(NUMBERS, np.bool_)
         self._known[[nr for nr in tracker.table.calls if 0 <= nr < NUMBERS - 1]] = True
         self._renames = np.zeros(NUMBERS, np.bool_)
@@ -301,11 +304,11 @@ class LinePrinter:
             process = tracker.process_of(pid, tid)
         label = process.labels[tid]
         line: str | None
+        text: str | None
         if kind == Kind.SYSCALL and not flags & _COMPAT and nr in tracker.table.calls:
-            text = self._formatters[nr](result, *args, segments, process)
+            text = self._call_text(nr, result, args, segments, process)
         else:
-            found = self._other_text(kind, flags, nr, result, args, segments, process)
-            text = found if found is not None else ""
+            text = self._other_text(kind, flags, nr, result, args, segments, process)
         line = None
         if text:
             line = self._compose(kind, head, tid, label, text, columns.duration[index])
@@ -324,6 +327,13 @@ class LinePrinter:
 
     def _head(self, event: Event, time: str) -> str:
         return time if self.style.look == "strace" else f"{event.seq} {time} {event.cpu}"
+
+    def _call_text(
+        self, nr: int, result: int, args: tuple[int, ...], segments: Segments, process: Process
+    ) -> str | None:
+        if result == 0 and nr in self._shown_once:
+            return None
+        return self._formatters[nr](result, *args, segments, process)
 
     # ---- texts of what is no completed call of the table ----
 
@@ -401,7 +411,7 @@ class LinePrinter:
         label = process.labels[event.tid]
         text: str | None
         if event.syscall is not None and event.kind == Kind.SYSCALL:
-            text = self._formatters[event.nr](event.result, *event.args, segments, process)
+            text = self._call_text(event.nr, event.result, event.args, segments, process)
         else:
             text = self._other_text(event.kind, event.flags, event.nr, event.result, event.args, segments, process)
         if text is None:

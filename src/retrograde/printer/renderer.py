@@ -45,6 +45,9 @@ PARAMETERS = "r, a0, a1, a2, a3, a4, a5, S, P"
 # Results that never reach user space, but do reach a tracepoint (include/linux/errno.h).
 KERNEL_ERRORS = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 515: "ENOIOCTLCMD",
                  516: "ERESTART_RESTARTBLOCK", 517: "EPROBE_DEFER", 524: "ENOTSUPP"}  # fmt: skip
+# What becomes of a call that a signal has interrupted, in strace's words (arch/x86/kernel/signal.c: handle_signal).
+_INTERRUPTED = {512: "To be restarted if SA_RESTART is set", 513: "To be restarted",
+                514: "To be restarted if no handler", 516: "Interrupted by signal"}  # fmt: skip
 _FILE_TYPES = {0o140000: "S_IFSOCK", 0o120000: "S_IFLNK", 0o100000: "S_IFREG", 0o060000: "S_IFBLK",
                0o040000: "S_IFDIR", 0o020000: "S_IFCHR", 0o010000: "S_IFIFO"}  # fmt: skip
 _NESTED_OR_FAULT = _NESTED | _FAULT
@@ -226,10 +229,11 @@ class Renderer:
     def strace_error(self, result: int) -> str:
         """Return a failed call's result as strace shows it: `-1 ENOENT (No such file or directory)`."""
         number = -result
+        if number in KERNEL_ERRORS:
+            meaning = _INTERRUPTED.get(number)
+            return f"? {KERNEL_ERRORS[number]}" + (f" ({meaning})" if meaning else "")
         name = self.table.errno.get(number)
-        if name is None:
-            return f"? {KERNEL_ERRORS[number]}" if number in KERNEL_ERRORS else str(result)
-        return f"-1 {name} ({os.strerror(number)})"
+        return f"-1 {name} ({os.strerror(number)})" if name is not None else str(result)
 
     def _error(self, result: int) -> str:
         name = self.table.errno.get(-result) or KERNEL_ERRORS.get(-result)

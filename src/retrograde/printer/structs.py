@@ -74,6 +74,8 @@ def _of_numbers(render: Renderer, fields: list[StructField], tail: str, show: By
 def _field(render: Renderer, field: StructField) -> BytesFormatter:
     if field.count is None:
         return render.bytes_formatter(field.type)
+    if field.type.kind == "string":
+        return lambda data, process: render.dialect.text(data, len(data))
     if field.type.kind in ("i8", "u8"):
         return lambda data, process: _characters(render, data)
     return render.array_formatter(field.type)
