@@ -93,6 +93,14 @@ def test_exec_closes_cloexec_and_leaves_a_shared_table_to_the_others():
     assert process.parent is story.tracker.processes[10]
 
 
+def test_an_exec_of_itself_keeps_the_path():
+    story = Story()
+    story.other(Kind.EXEC, 10, 10, 10, filename=b"/bin/busybox\0", argv=b"sh\0", comm=b"sh\0")
+    story.other(Kind.EXEC, 10, 10, 10, filename=b"/proc/self/exe\0", argv=b"cat\0", comm=b"exe\0")
+    process = story.tracker.processes[10]
+    assert (process.exepath, process.exec_filename) == ("/bin/busybox", "/proc/self/exe")
+
+
 def test_a_child_seen_before_its_fork_inherits_still():
     story = Story()
     opened(story, b"/a", 3)

@@ -213,7 +213,9 @@ class Tracker:
         process.labels.clear()
         if SegmentArg.FILENAME in found:
             process.exec_filename = decode(found[SegmentArg.FILENAME])
-            process.exepath = resolve_path(process.cwd, process.exec_filename)
+            path = resolve_path(process.cwd, process.exec_filename)
+            if path not in ("/proc/self/exe", "/proc/thread-self/exe", f"/proc/{pid}/exe"):  # itself once more
+                process.exepath = path
         if SegmentArg.COMM in found:
             process.rename(pid, decode(found[SegmentArg.COMM]))
         if SegmentArg.ARGV in found:
