@@ -124,18 +124,19 @@ def _start_up(*words: str) -> float:
     return statistics.median(times)
 
 
-def measure(place: Path) -> dict[str, object]:
+def measure(place: Path, large: int) -> dict[str, object]:
     """Return all figures.
 
     Args:
         place: an empty folder for recordings.
+        large: GiB of the large recording.
     """
     folders = {name: place / name for name in ("dd", "mixed", "large", "tiny")}
     _capture(folders["tiny"], "true")
     _capture(folders["dd"], "dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=200k", "status=none")
     mixed = "find /usr/share -name '*.h'; ls -lR /usr/include; python3 -c 'import json, http'"
     _capture(folders["mixed"], "sh", "-c", mixed)
-    _capture(folders["large"], "dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", "count=6k", "status=none")
+    _capture(folders["large"], "dd", "if=/dev/urandom", "of=/dev/null", "bs=64k", f"count={large * 16}k", "status=none")
     result: dict[str, object] = {}
     for name in ("dd", "mixed"):
         with retrograde.open(folders[name]) as recording:
@@ -196,11 +197,12 @@ def main() -> int:
     """Measure, and print JSON or write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there")
+    parser.add_argument("--large", type=int, default=10, metavar="GIB", help="size of the large recording (10)")
     arguments = parser.parse_args()
     load = os.getloadavg()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(prefix="retrograde-bench-") as name:
-        result = measure(Path(name))
+        result = measure(Path(name), arguments.large)
     if arguments.write is None:
         print(json.dumps(result, indent=1))
     else:
