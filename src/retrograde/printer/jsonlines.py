@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from json.encoder import encode_basestring as quote
+from typing import Any
 
 from retrograde.events import Event
-from retrograde.fields import Field, lookup
+from retrograde.fields import Field, Value, lookup
+from retrograde.printer.arguments import arguments
 from retrograde.printer.defaults import DEFAULT_KEYS
+from retrograde.printer.shapes import Texts
 from retrograde.state.text import printable
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_Json = int | str | bool | list[int] | list[str]
 
 
-def _fit(value: _Json) -> _Json:
-    """Return a value that JSON can hold: bytes that are no UTF-8 as `\\xff`, as lines show them."""
+def _encoded(value: Value) -> str:
+    """Return a value as JSON: bytes that are no UTF-8 as `\\xff`, as lines show them."""
+    # Each by itself: an encoder of whole objects is made anew for each of them.
     if isinstance(value, str):
-        return value if value.isascii() else _without_surrogates(value)
+        return quote(value if value.isascii() else _without_surrogates(value))
     if isinstance(value, list) and value and isinstance(value[0], str):
-        return [_without_surrogates(str(item)) for item in value]
-    return value
+        return _encode([_without_surrogates(str(item)) for item in value])
+    return _encode(value)
 
 
 def _without_surrogates(text: str) -> str:
@@ -36,23 +40,31 @@ class JsonLines:
 
     def __init__(self, fields: Sequence[Field] | None = None) -> None:
         chosen = [lookup(name) for name in DEFAULT_KEYS] if fields is None else fields
-        self._extract: list[tuple[str, Callable[[Event], _Json | dict[str, str] | None]]] = []
+        self._members: list[tuple[str, Callable[[Event], Any], Callable[[Any], str]]] = []
         for field in dict.fromkeys(chosen):
-            extract = _argument_object if fields is None and field.name == "evt.args" else field.extract
-            self._extract.append((field.name, extract))
+            key = f"{quote(field.name)}:"
+            if fields is None and field.name == "evt.args":
+                self._members.append((key, _argument_object, str))
+            else:
+                self._members.append((key, field.extract, _encoder(field)))
 
     def line(self, event: Event) -> str:
         """Return the object of an event."""
-        found = {}
-        for name, extract in self._extract:
+        members = []
+        for key, extract, encode in self._members:
             value = extract(event)
             if value is not None:
-                found[name] = value if isinstance(value, dict) else _fit(value)
-        return _encode(found)
+                members.append(key + encode(value))
+        return "{" + ",".join(members) + "}"
 
 
-def _argument_object(event: Event) -> dict[str, str]:
+def _encoder(field: Field) -> Callable[[Any], str]:
+    """Return what makes JSON of a field's values."""
+    if field.type == "str":
+        return Texts(_encoded).__getitem__  # few of them are different
+    return str if field.type in ("int", "time") else _encoded
+
+
+def _argument_object(event: Event) -> str:
     """Return the result and the arguments by name."""
-    from retrograde.printer.arguments import arguments
-
-    return dict(arguments(event))
+    return "{" + ",".join([f'"{name}":{quote(text)}' for name, text in dict(arguments(event)).items()]) + "}"
