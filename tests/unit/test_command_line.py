@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from retrograde.cli import main
+from retrograde.cli import VERBS, main
 from tests.support.recording_writer import RecordingWriter, simple_rows
 
 
@@ -71,3 +72,30 @@ def test_a_file_that_cannot_be_written_is_named(
     output = "/proc/self/fdinfo/output"
     assert main([words[0], recording, *words[1:], output]) == 3
     assert f"{output}" in capsys.readouterr().err
+
+
+def test_modules_of_a_verb_load_alone_and_leave_its_environment_as_it_was(recording: str) -> None:
+    code = (
+        "import gc, os, sys\n"
+        "before = dict(os.environ)\n"
+        "from retrograde.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "assert dict(os.environ) == before\n"
+        "assert gc.isenabled()\n"
+        "needless = {'retrograde.filters', 'retrograde.fields', 'pyarrow', 'rich', 'socket', 'difflib'}\n"
+        "print(sorted(needless & set(sys.modules)), file=sys.stderr)\n"
+    )
+    for variable in ({}, {"OPENBLAS_NUM_THREADS": "3"}):
+        command = [sys.executable, "-c", code, "read", recording]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **variable})
+        assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("words", [["read", "--help"], ["--help"], ["--help", "read"], ["--version", "read"]])
+def test_help_is_of_what_stands_before_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(words)
+    assert exited.value.code == 0
+    shown = capsys.readouterr().out
+    assert ("usage: retrograde read" in shown) == (words[0] == "read")
+    assert all(text in shown for text in VERBS.values()) == (words[0] == "--help")

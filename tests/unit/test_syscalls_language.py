@@ -297,6 +297,29 @@ def test_a_broken_definition_is_named_when_it_is_used(tmp_path: Path) -> None:
         table.constants["broken"]
 
 
+def test_a_broken_line_is_named_when_its_call_is_met_and_left_out_once_it_is_known(tmp_path: Path) -> None:
+    calls = (
+        CALLS.replace("fcntl(fd: fd", "fcntl(fd: fb")
+        + "futex$FUTEX_WAIT(uaddr: addr, op: const FUTEX_WAIT, v: u23) -> int\n"
+    )
+    table = Table("x86_64", read_sources(str(write_table(tmp_path, calls=calls))))
+    fcntl = table.numbers["fcntl"]
+    with pytest.raises(TableError, match=r"calls/file\.sys:5: unknown type fb"):
+        table.calls[fcntl]
+    with pytest.raises(TableError, match="unknown type fb"):
+        table.choose(fcntl, (0,) * 6)
+    assert [line.variant for line in table.variants["futex"]] == ["FUTEX_WAKE"]
+    messages = [problem.message for problem in table.problems if problem.file != "numbers.tsv"]
+    assert sorted(messages) == sorted(
+        ["unknown type fb", "unknown type u23", *["there is no line fcntl without `$`"] * 2]
+    )
+    assert fcntl not in table.calls
+    assert "fcntl" not in table.by_name
+    assert "fcntl" not in table.variants
+    assert table.choose(fcntl, (0,) * 6) is None
+    assert [line.name for line in table.by_name.values()] == [line.name for line in table.calls.values()]
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("1 << 3 | 1", 9), ("-1", -1), ("~0 & 0xff", 255), ("(1 + 2) * 3", 9), ("A - 0o10", 2), ("7 - 2 - 1", 4)],

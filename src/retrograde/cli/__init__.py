@@ -51,14 +51,14 @@ def _loading() -> Iterator[None]:
     That is to look for garbage among them, now and whenever it is looked for later, and the thread a CPU that numpy's
     linear algebra starts: no verb has matrices. The variable that says so is not for the programs that a verb starts.
     """
-    threads = os.environ.setdefault(_BLAS_THREADS, "")
-    os.environ[_BLAS_THREADS] = threads or "1"
+    chosen = _BLAS_THREADS in os.environ
+    os.environ.setdefault(_BLAS_THREADS, "1")
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if not threads:
+        if not chosen:
             del os.environ[_BLAS_THREADS]
         if not gc.get_freeze_count():
             gc.freeze()

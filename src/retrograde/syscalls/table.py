@@ -299,21 +299,21 @@ class Table:
                 yield place.problem(mistake)
 
     def _read_variants(self, name: str) -> list[Syscall]:
+        base = self.by_name[name]
         lines: list[Syscall] = []
         for place in self._variant_lines[name]:
             try:
                 line = parse_line(place.content)
                 if line.attributes.arch in (None, self.arch):
-                    lines += self._variant(place, line, lines)
+                    lines += self._variant(place, line, base, lines)
             except MistakeError as mistake:
                 self._problems.append(place.problem(mistake))
             except TableError as error:
                 self._problems += error.problems
         return lines
 
-    def _variant(self, place: CallLine, line: Line, others: list[Syscall]) -> list[Syscall]:
+    def _variant(self, place: CallLine, line: Line, base: Syscall, others: list[Syscall]) -> list[Syscall]:
         """Return a variant, in a list; an empty one where its command is one of the other architecture."""
-        base = self.by_name[line.name]
         twin = next((other for other in others if other.variant == line.variant), None)
         if twin is not None:
             raise MistakeError(f"{twin.full_name} stands in {twin.file}:{twin.line} already", 0, len(twin.full_name))
