@@ -88,7 +88,7 @@ mkdir -p $folder && cd $folder
 run() { # GROUP NAME OPTION... -- COMMAND...
     output=/out/$1/$2
     shift 2
-    timeout 60 /memory-oracle --output $output.json "$@" > $output.txt 2>&1 < /dev/null
+    timeout 120 /memory-oracle --output $output.json "$@" > $output.txt 2>&1 < /dev/null
 }
 
 run_case() { # GROUP NAME
