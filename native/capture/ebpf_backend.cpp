@@ -31,7 +31,7 @@ namespace retrograde {
 namespace {
 
 constexpr std::uint64_t ms = 1'000'000;
-constexpr std::uint64_t shortest_sleep_ns = ms / 2, longest_sleep_ns = 20 * ms;
+constexpr std::uint64_t shortest_sleep_ns = 2 * ms, longest_sleep_ns = 20 * ms;
 constexpr std::uint64_t loss_interval_ns = 100 * ms;
 
 // A thread that an eBPF program has stopped is seen to stop at once, unless it waits for a CPU or somebody's SIGCONT
