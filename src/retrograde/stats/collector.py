@@ -56,13 +56,12 @@ class Collector:
         self.table = table
         self.by = by
         self.wanted = wanted
-        self._moves = np.zeros(_COMPAT, np.bool_)
+        self._met = np.zeros(_COMPAT, np.bool_)
+        self._moves = np.zeros(_COMPAT, np.bool_)  # of those that were met: whether the result is a number of bytes
         self._forks = np.zeros(2 * _COMPAT, np.bool_)
-        for nr, line in table.calls.items():
-            if nr < _COMPAT:
-                self._moves[nr] = line.io is not None and line.name not in COUNTS_MESSAGES
+        for name in FORKS & table.numbers.keys():
+            self._forks[table.numbers[name]] = True
         for nr in range(_COMPAT):
-            self._forks[nr] = nr in table.calls and table.calls[nr].name in FORKS
             self._forks[nr + _COMPAT] = table.compat_name(nr) in FORKS
         # A call that belongs to no known architecture's context still needs one to be asked for its name.
         self._nobody = Process(0, 0, Context(arch=table.arch))
@@ -116,11 +115,20 @@ class Collector:
         # A call that forks returns a second time, 0, in the child.
         second = finished & (results == 0) & ordinary & self._forks[number + np.where(compat, _COMPAT, 0)]
         moving = finished & (results > 0) & ordinary & ~compat
+        self._meet(number)
         moved = np.where(moving & self._moves[number], results, 0)
         if keys is None:
             keys = np.where(ordinary, nr, (nr & 0xFFFFFFFF) | _ODD) + np.where(compat, _COMPAT, 0)
         counted = Rows(keys, batch.duration[rows], results, moved, finished)
         self._groups.add(counted.where(~second) if second.any() else counted)
+
+    def _meet(self, numbers: NDArray[np.int64]) -> None:
+        """Learn of calls whether they move bytes; to ask for all of the table's lines would take long."""
+        present = np.bincount(numbers, minlength=_COMPAT) != 0
+        for nr in np.flatnonzero(present & ~self._met).tolist():
+            line = self.table.calls.get(nr)
+            self._moves[nr] = line is not None and line.io is not None and line.name not in COUNTS_MESSAGES
+        self._met |= present
 
     # ---- rows that a tracker has seen ----
 
