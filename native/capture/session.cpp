@@ -40,11 +40,13 @@ constexpr std::uint64_t second = 1'000'000'000, poll_ns = second / 10;
 constexpr std::uint64_t flush_age_ns = second / 4; // how far a live reader is behind, at most
 constexpr std::uint64_t rotation_check_ns = second / 10;
 
-// Leaves what there is to wait for to the tracer: a stop that is taken from it is never ended.
+// Leaves what there is to wait for to the tracer: a stop that is taken from it is never ended. Stops under ptrace are
+// shown though nobody asked for them (kernel/exit.c: wait_consider_task).
 bool runs_in_our_group(pid_t child) {
-    siginfo_t ended{};
-    const bool runs =
-        ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+    siginfo_t change{};
+    if (::waitid(P_PID, static_cast<id_t>(child), &change, WEXITED | WNOHANG | WNOWAIT) != 0)
+        return false;
+    const bool runs = change.si_pid == 0 || change.si_code == CLD_TRAPPED || change.si_code == CLD_STOPPED;
     return runs && ::getpgid(child) == ::getpgrp();
 }
 
