@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,20 +30,24 @@ def _containers(folder: Path, path: str = "", outer: str | None = None) -> Itera
         yield from _containers(entry, f"{path}/{entry.name}", container)
 
 
-def cgroups_of(container: str) -> list[str]:
+def cgroups_of(container: str, mount: Path | None = None) -> list[str]:
     """Return the folders of a container's cgroups.
 
     Args:
         container: its id, the first 12 digits or more, or its name where cgroups are called by that.
+        mount: where cgroup2 is mounted; None to find out.
 
     Raises:
         UsageError: no such container runs here.
     """
-    top = cgroup2_mount()
-    running = dict(_containers(top)) if top is not None else {}
+    top = mount or cgroup2_mount()
+    running: dict[str, list[Path]] = defaultdict(list)
+    for id, folder in _containers(top) if top is not None else ():
+        running[id].append(folder)
     found = [
         str(folder)
-        for id, folder in running.items()
+        for id, folders in running.items()
+        for folder in folders
         if id == container or (id == container[:ID_LENGTH] and container in folder.name)
     ]
     if found:

@@ -8,10 +8,10 @@ ID_LENGTH = 12  # as `docker ps` shortens them
 
 # docker-<id>.scope, libpod-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope; /docker/<id>, /libpod-<id>;
 # below kubepods both `cri-containerd-<id>.scope` (systemd driver) and a plain `<id>` (cgroupfs driver).
-_LONG_ID = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?=/|$)")
+# Not libpod-conmon-<id>.scope, crio-conmon-<id>.scope: the monitor runs outside of the container.
+_LONG_ID = re.compile(r"(?:^|[-/:])(?<!conmon-)([0-9a-f]{64})(?:\.scope)?(?=/|$)")
 _LXC = re.compile(r"/lxc(?:\.payload|\.monitor)?[./]([^/]+)")
 _NSPAWN = re.compile(r"/machine\.slice/(?:systemd-nspawn@([^/]+)\.service|machine-([^/]+)\.scope)")
-_PODMAN_SHORT = re.compile(r"/libpod-conmon-([0-9a-f]{12,64})")
 _SYSTEMD_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -31,9 +31,6 @@ def container_of(cgroup: str | None) -> tuple[str | None, str | None]:
     ids = _LONG_ID.findall(cgroup)
     if ids:
         return ids[-1][:ID_LENGTH], None  # the innermost one of nested containers
-    match = _PODMAN_SHORT.search(cgroup)
-    if match:
-        return None, None  # podman's monitor runs outside of the container
     match = _LXC.search(cgroup) or _NSPAWN.search(cgroup)
     if match:
         name = _unescape(next(group for group in match.groups() if group))
