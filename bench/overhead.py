@@ -30,10 +30,9 @@ import numpy as np
 import retrograde
 from bench import plot
 from bench.tools import Tool, tools
-from bench.workloads import Workload, prepare
+from bench.workloads import FEWER, Workload, prepare
 from retrograde.syscalls import load
 
-FEWER = 50  # how many times fewer calls or requests slow tools get
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "experiments" / "overhead.md"
 TIMEOUT = 600.0
 
@@ -74,7 +73,7 @@ def _run(workload: Workload, tool: Tool, folder: Path, idle: float = 0.0) -> tup
     else:
         output.unlink(missing_ok=True)
     workload.before()
-    fewer = workload.fiftieth if tool.slow else None
+    fewer = workload.fewer if tool.slow else None
     command = tool.wrap(fewer or workload.command, output)
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+FEWER = 50  # how many times fewer calls or requests slow tools get
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Workload:
         needs: programs it needs.
         expected: number of calls by name that every complete recording of it holds, where that is known.
         before: undoes what the last run left.
-        fiftieth: the same with a fiftieth of the calls, for tools that are too slow for all of them.
+        fewer: the same with FEWER times fewer calls, for tools that are too slow for all of them.
         client: for a server: sends so many requests to the started server and ends it; returns requests/s, which is
             then what is compared instead of the time.
-        requests: for the client; a fiftieth of them for tools that are slow.
+        requests: for the client; FEWER times fewer for tools that are slow.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Workload:
     needs: tuple[str, ...] = ()
     expected: dict[str, int] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
-    fiftieth: list[str] | None = None
+    fewer: list[str] | None = None
     client: Callable[[int], float] | None = None
     requests: int = 0
 
@@ -93,24 +94,26 @@ def prepare(folder: Path) -> list[Workload]:
     port = 17379
     redis = f"redis-server --port {port} --bind 127.0.0.1 --save '' --appendonly no --dir {folder} > /dev/null"
     python = "i=0; while [ $i -lt 20 ]; do /usr/bin/python3 -c pass; i=$((i+1)); done"
+
+    def calls(threads: int, count: int) -> list[str]:
+        return [str(getppid), str(threads), str(count)]
+
+    def dd(count: int) -> list[str]:
+        return ["dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={count}", "status=none"]
+
     return [
         Workload(
             "getppid loop",
-            [str(getppid), "1", "1000000"],
+            calls(1, 1_000_000),
             expected={"getppid": 1_000_000},
-            fiftieth=[str(getppid), "1", "20000"],
+            fewer=calls(1, 1_000_000 // FEWER),
         ),
-        Workload(
-            "dd bs=1 count=500k",
-            ["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=500k", "status=none"],
-            expected={"write": 512_000},
-            fiftieth=["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=10k", "status=none"],
-        ),
+        Workload("dd bs=1 count=500k", dd(512_000), expected={"write": 512_000}, fewer=dd(512_000 // FEWER)),
         Workload(
             "16 x 62,500 getppid",
-            [str(getppid), "16", "62500"],
+            calls(16, 62_500),
             expected={"getppid": 1_000_000},
-            fiftieth=[str(getppid), "16", "1250"],
+            fewer=calls(16, 62_500 // FEWER),
         ),
         Workload("find /usr", ["find", "/usr", "-fprintf", "/dev/null", "%p %s\n"]),
         Workload("gcc -O2", ["gcc", "-O2", "-o", str(folder / "work"), str(source)], needs=("gcc",)),
