@@ -351,6 +351,13 @@ static __always_inline int add_segment(struct scratch *s, enum source source, u3
 		if (length > MAX_STRING)
 			length = MAX_STRING;
 		full = length;
+		/* It may go on, and the NUL be the helper's. */
+		if (source == FROM_USER_STRING && length == MAX_STRING) {
+			if (config.hold_mark)
+				return COPY_NO_ROOM;
+			length = MAX_STRING - 1;
+			s->event.flags |= RG_FAULT;
+		}
 	} else {
 		if (length > RG_SCRATCH_DATA)
 			length = RG_SCRATCH_DATA;
@@ -440,11 +447,9 @@ __noinline int add_strings(u32 cpu, u32 arg_flags, u64 address)
 {
 	u32 nested = arg_flags | arg_with(0, RG_SEG_NESTED);
 	int count = count_pointers(address), result;
-	u64 size = (count + 1) * sizeof(u64);
+	u64 size = (count < 0 ? 1 : count + 1) * sizeof(u64);
 
-	if (count < 0)
-		return COPY_FAULT;
-	result = add_memory(cpu, arg_flags, address, size, size);
+	result = add_memory(cpu, arg_flags, address, size, count > MAX_INLINE_STRINGS ? size - sizeof(u64) : size);
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < MAX_INLINE_STRINGS; i++) {
 		if (i >= count || result)

@@ -357,10 +357,12 @@ void Programs::select_threads(const Options &options) {
     for (const std::string &cgroup : options.cgroups) {
         const std::string folder = cgroup_folder(cgroup);
         want_cgroup(folder);
-        std::error_code ignored;
-        for (const auto &entry : std::filesystem::recursive_directory_iterator(folder, ignored))
-            if (entry.is_directory(ignored))
-                want_cgroup(entry.path());
+        // Groups may end while we look; one that has just gone ends the walk below it, and not the capture.
+        std::error_code gone, ignored;
+        std::filesystem::recursive_directory_iterator entry(folder, gone);
+        for (; !gone && entry != std::filesystem::recursive_directory_iterator(); entry.increment(gone))
+            if (entry->is_directory(ignored))
+                want_cgroup(entry->path());
     }
 }
 

@@ -47,7 +47,25 @@ std::string find_program(const std::string &name) {
     throw Failure("cannot run " + name + ": there is no such command in PATH=" + folders, exit_usage);
 }
 
-// What the kernel starts in a program's stead: behind #!, or an ELF file's PT_INTERP. Empty where there is none.
+// The interpreter of an ELF file (PT_INTERP), as far as it stands in the file's beginning. Empty where there is none.
+template <typename Header, typename Segment> std::string elf_interpreter(const std::string &head) {
+    Header elf;
+    if (head.size() < sizeof elf)
+        return "";
+    std::memcpy(&elf, head.data(), sizeof elf);
+    for (std::size_t i = 0; i < elf.e_phnum; i++) {
+        const std::size_t offset = i * sizeof(Segment);
+        if (elf.e_phoff > head.size() || head.size() - elf.e_phoff < offset + sizeof(Segment))
+            return "";
+        Segment segment;
+        std::memcpy(&segment, head.data() + elf.e_phoff + offset, sizeof segment);
+        if (segment.p_type == PT_INTERP && segment.p_offset < head.size())
+            return head.c_str() + segment.p_offset;
+    }
+    return "";
+}
+
+// What the kernel starts in a program's stead: what is named behind #!, or by an ELF file.
 std::string interpreter_of(const std::string &program) {
     std::ifstream file(program, std::ios::binary);
     std::string head(4096, 0);
@@ -57,18 +75,33 @@ std::string interpreter_of(const std::string &program) {
         const std::size_t begin = head.find_first_not_of(" \t", 2);
         return begin == std::string::npos ? "" : head.substr(begin, head.find_first_of(" \t\n", begin) - begin);
     }
-    Elf64_Ehdr elf;
-    if (head.size() < sizeof elf || !head.starts_with(ELFMAG) || head[EI_CLASS] != ELFCLASS64)
+    if (!head.starts_with(ELFMAG) || head.size() <= EI_CLASS)
         return "";
-    std::memcpy(&elf, head.data(), sizeof elf);
-    for (std::size_t i = 0, at = elf.e_phoff; i < elf.e_phnum && at + sizeof(Elf64_Phdr) <= head.size();
-         i++, at += sizeof(Elf64_Phdr)) {
-        Elf64_Phdr segment;
-        std::memcpy(&segment, head.data() + at, sizeof segment);
-        if (segment.p_type == PT_INTERP && segment.p_offset < head.size())
-            return head.c_str() + segment.p_offset;
+    return head[EI_CLASS] == ELFCLASS32 ? elf_interpreter<Elf32_Ehdr, Elf32_Phdr>(head)
+                                        : elf_interpreter<Elf64_Ehdr, Elf64_Phdr>(head);
+}
+
+// A script's interpreter may have one itself: the first that is not there, or nothing.
+std::string missing_interpreter(const std::string &program) {
+    constexpr int most = 5; // fs/exec.c: exec_binprm
+    std::string at = program;
+    for (int depth = 0; depth < most; depth++) {
+        at = interpreter_of(at);
+        if (at.empty() || ::access(at.c_str(), F_OK) != 0)
+            return at;
     }
     return "";
+}
+
+// Text of a file for a terminal.
+std::string printable(const std::string &text) {
+    std::string shown;
+    for (unsigned char byte : text) {
+        char escape[8];
+        std::snprintf(escape, sizeof escape, byte < 0x20 || byte == 0x7f ? "\\x%02x" : "%c", byte);
+        shown += escape;
+    }
+    return shown;
 }
 
 struct Identity {
@@ -202,9 +235,14 @@ std::string Target::exec_failure() const {
     if (::read(error_pipe_.get(), &failure, sizeof failure) != sizeof failure)
         return "";
     const std::string what = "cannot run " + program_ + ": ";
-    // The file is there, so it is another one that is not.
-    if (const std::string interpreter = failure == ENOENT ? interpreter_of(program_) : ""; !interpreter.empty())
-        return what + "its interpreter " + interpreter + " does not exist";
+    const std::string missing = failure == ENOENT ? missing_interpreter(program_) : "";
+    if (missing.ends_with('\r'))
+        return what + "its interpreter '" + printable(missing) +
+               "' does not exist: its first line ends with a carriage "
+               "return, as files from Windows do; mend it with: sed -i 's/\\r$//' " +
+               program_;
+    if (!missing.empty()) // the program is there
+        return what + "its interpreter " + printable(missing) + " does not exist";
     return what + std::strerror(failure);
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import retrograde as api
-from retrograde.events import Event, Kind, SegmentFlag
+from retrograde.events import Event, EventFlag, Kind, SegmentFlag
 from tests.support.commands import compiled
 
 pytestmark = pytest.mark.usefixtures("as_root")
@@ -143,6 +143,22 @@ def test_arrays_are_copied_as_with_ptrace(capture_program: Path, tmp_path: Path,
         assert short == expected
         at_exit = [segment for segment in held["ptrace"][name] if not segment.flags & SegmentFlag.ENTER]
         assert segments == at_exit
+
+
+@pytest.mark.parametrize("grade", ["observe", "replay"])
+@pytest.mark.parametrize("length", [4094, 4095, 4096, 20_000])
+def test_a_long_string_is_whole_or_marked(capture_program: Path, tmp_path: Path, grade: str, length: int) -> None:
+    word = "x" * length
+    _capture(capture_program, tmp_path / "r", "--", str(compiled("bulk", tmp_path)), "arrays", word, grade=grade)
+    (event,) = [event for event in _events(tmp_path / "r") if _name(event) == "execve" and event.result < 0]
+    (segment,) = [segment for segment in event.segments if segment.data.startswith(b"xx")]
+    if grade == "replay" or length < 4095:
+        assert segment.data == word.encode() + b"\0"
+        assert event.flags == 0
+    else:
+        assert segment.data == b"x" * 4095
+        assert segment.full_length > 4095
+        assert event.flags & EventFlag.FAULT
 
 
 def test_exec_from_another_thread(capture_program: Path, tmp_path: Path) -> None:

@@ -95,6 +95,32 @@ def test_target_whose_interpreter_does_not_exist(backend: str, tmp_path: Path) -
         assert call.result == -2
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_elf_program_whose_interpreter_does_not_exist(tmp_path: Path, bits: int) -> None:
+    """A script whose interpreter is there, and lacks one itself."""
+    program, script = tmp_path / "program", tmp_path / "script"
+    source = "void _start(void) { for (;;) ; }"
+    flags = [f"-m{bits}", "-nostdlib", "-pie", "-fPIE", "-Wl,--dynamic-linker=/no/such/ld.so"]
+    subprocess.run(["gcc", *flags, "-x", "c", "-o", str(program), "-"], input=source, text=True, check=True)
+    script.write_text(f"#!{program}\n")
+    script.chmod(0o755)
+    for target in (program, script):
+        done = retrograde("record", str(target))
+        assert done.returncode == 2
+        assert f"cannot run {target}: its interpreter /no/such/ld.so does not exist" in done.stderr
+
+
+def test_script_with_a_carriage_return(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(b"#!/bin/sh\r\n")
+    script.chmod(0o755)
+    done = retrograde("record", str(script))
+    assert done.returncode == 2
+    assert "its interpreter '/bin/sh\\x0d' does not exist" in done.stderr
+    assert f"sed -i 's/\\r$//' {script}" in done.stderr
+    assert "\r" not in done.stderr.rstrip("\r\n")
+
+
 # Two children with the same pid, one after the other.
 _SAME_PID = """
 import ctypes, os, struct, sys

@@ -1,6 +1,6 @@
 /* usage: bulk read FILE SIZE - one read() of SIZE bytes.
  *        bulk recvmsg - one recvmsg() into 1,024 iovecs of 61 bytes, each byte its index modulo 251.
- *        bulk arrays - sendmmsg() and recvmmsg() of three messages, and an execve() that fails. */
+ *        bulk arrays [WORD] - sendmmsg() and recvmmsg() of three messages, and an execve() that fails. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -30,11 +30,11 @@ static int receive(void) {
     return recvmsg(ends[1], &message, 0) != sizeof to || memcmp(from, to, sizeof to) != 0;
 }
 
-static int send_arrays(void) {
+static int send_arrays(char *word) {
     static char texts[3][8] = {"one", "two", "three"}, room[4][8];
     struct iovec from[3], to[4];
     struct mmsghdr sent[3] = {0}, received[4] = {0};
-    char *words[] = {"/no/such/program", "a word", "", NULL}, *environment[] = {"A=1", NULL};
+    char *words[] = {"/no/such/program", "a word", word, NULL}, *environment[] = {"A=1", NULL};
     int ends[2];
 
     for (int i = 0; i < 3; i++) {
@@ -58,5 +58,5 @@ int main(int argc, char **argv) {
         int file = open(argv[2], O_RDONLY);
         return read(file, buffer, size) != size;
     }
-    return argc > 1 && strcmp(argv[1], "arrays") == 0 ? send_arrays() : receive();
+    return argc > 1 && strcmp(argv[1], "arrays") == 0 ? send_arrays(argc > 2 ? argv[2] : "") : receive();
 }
