@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <linux/magic.h>
 #include <set>
 #include <sys/mman.h>
@@ -314,15 +315,22 @@ void Programs::fill_variants() {
 
 namespace {
 
+bool is_cgroup2_folder(const std::string &folder) {
+    struct statfs system {};
+    struct stat status {};
+    return ::statfs(folder.c_str(), &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC &&
+           ::stat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 // Where a cgroup of version 2 is: its path may be that of its folder, or be as /proc/<pid>/cgroup has it.
 std::string cgroup_folder(const std::string &cgroup) {
-    for (const std::string &folder : {cgroup, "/sys/fs/cgroup/" + cgroup, "/sys/fs/cgroup/unified/" + cgroup}) {
-        struct statfs system {};
-        struct stat status {};
-        if (::statfs(folder.c_str(), &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC &&
-            ::stat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
-            return folder;
-    }
+    if (is_cgroup2_folder(cgroup))
+        return cgroup;
+    std::ifstream mounts("/proc/self/mounts");
+    std::string device, mount, type, rest;
+    while (mounts >> device >> mount >> type && std::getline(mounts, rest))
+        if (type == "cgroup2" && is_cgroup2_folder(mount + "/" + cgroup))
+            return mount + "/" + cgroup;
     throw Failure("there is no cgroup " + cgroup +
                       ": needed is its folder in a cgroup2 file system, or its path in "
                       "/proc/<pid>/cgroup behind 0::",
