@@ -22,7 +22,7 @@ class Tool:
         wrap: makes the command line that runs a command under it; the second argument is a path for its output, which
             does not exist.
         ours: whether its output is a recording.
-        slow: whether it gets a fiftieth of the calls where there is such a work.
+        slow: whether it gets fewer calls where there is such a work.
     """
 
     name: str
@@ -51,15 +51,22 @@ def _bpftrace(command: list[str], output: Path) -> list[str]:
     return ["bpftrace", "-o", str(output), "-e", _BPFTRACE, "-c", f"/bin/sh {script}"]
 
 
-def _empty_programs(folder: Path) -> Callable[[list[str], Path], list[str]]:
+def _find_clang() -> str | None:
+    return next(filter(shutil.which, ("clang", *(f"clang-{version}" for version in range(19, 13, -1)))), None)
+
+
+def _empty_programs(folder: Path, clang: str | None) -> Callable[[list[str], Path], list[str]]:
     sources = Path(__file__).resolve().parent / "workloads"
     program, object_file = folder / "empty", folder / "empty.bpf.o"
-    clang = next(name for name in ("clang", "clang-19", "clang-16", "clang-14") if shutil.which(name))
-    subprocess.run(
-        [clang, "-O2", "-target", "bpf", "-c", str(sources / "empty.bpf.c"), "-o", str(object_file)], check=True
-    )
-    subprocess.run(["gcc", "-O2", "-o", str(program), str(sources / "empty.c"), "-lbpf"], check=True)
-    return lambda command, _: [str(program), str(object_file), *command]
+
+    def wrap(command: list[str], _: Path) -> list[str]:
+        if not program.exists():
+            source = sources / "empty.bpf.c"
+            subprocess.run([str(clang), "-O2", "-target", "bpf", "-c", str(source), "-o", str(object_file)], check=True)
+            subprocess.run(["gcc", "-O2", "-o", str(program), str(sources / "empty.c"), "-lbpf"], check=True)
+        return [str(program), str(object_file), *command]
+
+    return wrap
 
 
 def tools(folder: Path) -> list[Tool]:
@@ -68,9 +75,10 @@ def tools(folder: Path) -> list[Tool]:
     Args:
         folder: for what has to be built.
     """
+    clang = _find_clang()
     return [
         Tool("bare", None, lambda command, _: command),
-        Tool("two empty programs", None, _empty_programs(folder)),
+        Tool("two empty programs", clang or "clang", _empty_programs(folder, clang)),
         Tool("observe", None, _ours("--grade", "observe"), ours=True),
         Tool("replay grade", None, _ours("--grade", "replay"), ours=True),
         Tool("replay grade, 1 MiB ring", None, _ours("--grade", "replay", "--buffer-size", "1M"), ours=True),
