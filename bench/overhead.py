@@ -42,7 +42,9 @@ class Cell:
     """All runs of one workload under one tool.
 
     Attributes:
-        values: s, or requests/s of a server's client.
+        values: s, or requests/s of a server's client, as measured.
+        idle: s that a tool which got fewer calls took, each round, for a command that does nothing: its begin and end
+            do not grow with the calls.
         events, lost, bytes: of the last recording.
         counts: for each expected call, what the last recording holds of it.
         peak: highest resident memory of the capture program, KiB.
@@ -50,6 +52,7 @@ class Cell:
     """
 
     values: list[float] = field(default_factory=list)
+    idle: list[float] = field(default_factory=list)
     events: int = 0
     lost: int = 0
     bytes: int = 0
@@ -57,15 +60,23 @@ class Cell:
     peak: int = 0
     failure: str | None = None
 
+    def median(self) -> float | None:
+        """Return the median for all calls; None where fewer calls do not stand out from the idle time's spread."""
+        value = statistics.median(self.values)
+        if not self.idle:
+            return value
+        idle = statistics.median(self.idle)
+        calls = value - idle
+        return None if calls <= 3 * (max(self.idle) - min(self.idle)) else idle + calls * FEWER
 
-def _run(workload: Workload, tool: Tool, folder: Path, idle: float = 0.0) -> tuple[float, Path, int]:
+
+def _run(workload: Workload, tool: Tool, folder: Path) -> tuple[float, Path, int]:
     """Run once; return s or requests/s, the tool's output, and the tool's peak resident memory in KiB.
 
     Args:
         workload: what to run.
         tool: under what.
         folder: for the output.
-        idle: s that the tool takes for a command that does nothing: its begin and end do not grow with the calls.
     """
     output = folder / "output"
     if output.is_dir():
@@ -73,8 +84,7 @@ def _run(workload: Workload, tool: Tool, folder: Path, idle: float = 0.0) -> tup
     else:
         output.unlink(missing_ok=True)
     workload.before()
-    fewer = workload.fewer if tool.slow else None
-    command = tool.wrap(fewer or workload.command, output)
+    command = tool.wrap((workload.fewer if tool.slow else None) or workload.command, output)
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
     try:
@@ -90,8 +100,6 @@ def _run(workload: Workload, tool: Tool, folder: Path, idle: float = 0.0) -> tup
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]}: exit {process.returncode}: {error.strip()[-400:]}")
-    if fewer:
-        seconds = idle + max(seconds - idle, 0.0) * FEWER
     return (rate if workload.client is not None else seconds), output, usage.ru_maxrss
 
 
@@ -118,16 +126,21 @@ def measure(workloads: list[Workload], chosen: list[Tool], rounds: int, folder: 
     for workload in workloads:  # warms the caches, and is not counted
         _run(workload, chosen[0], folder)
     nothing = Workload("nothing", ["true"])
+    idle: dict[str, list[float]] = {tool.name: [] for tool in chosen if tool.slow}
     for number in range(rounds):
-        idle = {tool.name: _run(nothing, tool, folder)[0] for tool in chosen if tool.slow}
+        for tool in chosen:
+            if tool.slow:
+                idle[tool.name].append(_run(nothing, tool, folder)[0])
         for workload in workloads:
             for tool in chosen:
                 cell = cells[workload.name, tool.name]
                 if cell.failure is not None:
                     continue
                 try:
-                    value, output, peak = _run(workload, tool, folder, idle.get(tool.name, 0.0))
+                    value, output, peak = _run(workload, tool, folder)
                     cell.values.append(value)
+                    if tool.slow and workload.fewer:
+                        cell.idle = idle[tool.name]
                     if tool.ours:
                         cell.peak = max(cell.peak, peak)
                         _count(output, cell, {} if tool.slow else workload.expected)
@@ -160,9 +173,11 @@ def _balance(workload: Workload, cell: Cell) -> str:
     return "; ".join(parts)
 
 
-def ratio(workload: Workload, bare: Cell, cell: Cell) -> float:
-    """Return how many times as long it took (for servers: bare throughput by throughput)."""
-    ours, theirs = statistics.median(cell.values), statistics.median(bare.values)
+def ratio(workload: Workload, bare: Cell, cell: Cell) -> float | None:
+    """Return how many times as long it took (for servers: bare throughput by throughput); None if it cannot be told."""
+    ours, theirs = cell.median(), statistics.median(bare.values)
+    if ours is None:
+        return None
     return theirs / ours if workload.client is not None else ours / theirs
 
 
@@ -173,7 +188,8 @@ def report(workloads: list[Workload], chosen: list[Tool], cells: dict[tuple[str,
         "",
         f"Written by `make bench`: {rounds} rounds, interleaved (each round runs each work under each tool once), "
         f"medians; ptrace, strace and perf trace got a {FEWER}th of the calls of the first three works and of redis's "
-        f"requests, and what the calls took is taken {FEWER}-fold there. "
+        f"requests, and what the calls took beyond the tool's idle time is taken {FEWER}-fold there "
+        "(n/a: it is less than three times the idle time's spread). "
         f"Linux {platform.release()}, {os.cpu_count()} CPUs, {platform.machine()}. "
         "A ratio is how many times as long the work took as the bare runs; for redis, bare "
         "requests/s by requests/s.",
@@ -195,7 +211,8 @@ def report(workloads: list[Workload], chosen: list[Tool], cells: dict[tuple[str,
         row = [workload.name, f"{statistics.median(bare.values):,.3f}{unit}"]
         for tool in chosen[1:]:
             cell = cells[workload.name, tool.name]
-            row.append(f"{ratio(workload, bare, cell):.2f} ×" if cell.values else "failed")
+            times = ratio(workload, bare, cell) if cell.values else None
+            row.append(f"{times:.2f} ×" if times is not None else "n/a" if cell.values else "failed")
         lines.append("| " + " | ".join(row) + " |")
     lines += ["", "## What the recordings hold", "", "| work | tool | events | lost | bytes an event | peak memory | |"]
     lines.append("|---|---|---:|---:|---:|---:|---|")
@@ -213,9 +230,12 @@ def report(workloads: list[Workload], chosen: list[Tool], cells: dict[tuple[str,
     if failures:
         lines += ["", "## What failed", ""]
         lines += [f"- {work} under {tool}: `{failure}`" for (work, tool), failure in failures]
-    lines += ["", "## Raw figures", "", "Seconds (requests/s for redis), in the order of the rounds.", "", "```json"]
+    lines += ["", "## Raw figures", "", "Seconds (requests/s for redis) as measured, in the order of the rounds.", ""]
     raw = {f"{work} | {tool}": [round(value, 4) for value in cell.values] for (work, tool), cell in cells.items()}
-    lines += [json.dumps(raw, indent=1), "```", ""]
+    for (_, tool), cell in cells.items():
+        if cell.idle:
+            raw[f"idle | {tool}"] = [round(value, 4) for value in cell.idle]
+    lines += ["```json", json.dumps(raw, indent=1), "```", ""]
     return "\n".join(lines)
 
 
@@ -250,9 +270,11 @@ def main() -> int:
         plot.ratios(
             {
                 work.name: {
-                    tool.name: ratio(work, cells[work.name, chosen[0].name], cells[work.name, tool.name])
+                    tool.name: times
                     for tool in chosen[1:]
                     if cells[work.name, tool.name].values
+                    and (times := ratio(work, cells[work.name, chosen[0].name], cells[work.name, tool.name]))
+                    is not None
                 }
                 for work in workloads
                 if cells[work.name, chosen[0].name].values
