@@ -82,6 +82,10 @@ class Dialect:
 
     def text(self, data: bytes, full_length: int) -> str:
         """Return a string that ends at its NUL."""
+        if data[-1:] == b"\0" and data.isascii():  # as most are
+            shown = data[:-1].decode("ascii")
+            if shown.isprintable():
+                return shown
         end = data.find(0)
         if end < 0:
             return printable(decode(data)) + (CUT if full_length > len(data) else "")
