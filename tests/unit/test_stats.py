@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from retrograde.cli.top import watch
 from retrograde.errors import UsageError
 from retrograde.events import EventFlag, Kind
 from retrograde.recording import Batch, Recording
-from retrograde.state import Context
+from retrograde.state import Context, Process
 from retrograde.state.tracker import Tracker
 from retrograde.stats import Collector, collect
 from retrograde.stats.histogram import RELATIVE_ERROR, buckets, middle, percentile
+from retrograde.stats.lives import Lives, pid_of
 from retrograde.stats.summary import duration, size
 from retrograde.syscalls import load
 from tests.support.recording_writer import (
@@ -97,6 +99,26 @@ def test_columns_and_events_add_up_to_the_same(rows: list[Row], by: str, text: s
         # The tracker has no names here either, but it knows that of a thread that a fork without a name made.
         first, second = _without_names(first), _without_names(second)
     assert first == second
+
+
+def test_a_pid_that_is_used_again_is_another_process_in_later_batches_too() -> None:
+    lives = Lives()
+    end = Row(kind=Kind.EXIT, nr=-1, pid=7, args=(1,))
+    batches = [[Row(nr=READ, pid=7), end, Row(nr=READ, pid=7), Row(nr=READ, pid=8)], [Row(nr=READ, pid=7)]]
+    first, second = (lives.of_batch(Batch(events_payload(rows), 0)).tolist() for rows in batches)
+    assert [pid_of(key) for key in first] == [7, 7, 7, 8]
+    assert first[0] == first[1] != first[2]
+    assert second == [first[2]]
+
+
+def test_processes_are_told_apart_without_keeping_them_alive() -> None:
+    lives = Lives()
+    first, second = Process(7, 0, Context()), Process(7, 0, Context())
+    references = sys.getrefcount(first)
+    keys = [lives.of_process(process) for process in (first, first, second, second)]
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 2]
+    assert {pid_of(key) for key in keys} == {7}
+    assert sys.getrefcount(first) == references
 
 
 def _without_names(summary: dict) -> dict:

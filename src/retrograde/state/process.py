@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from retrograde.state.context import Context
 from retrograde.state.descriptor import DescriptorTable
 from retrograde.state.text import printable
+
+_serials = itertools.count()
 
 
 class ThreadLabels(dict[int, str]):
@@ -45,6 +48,7 @@ class Process:
         unshared_pids: whether its next child is the first in a pid namespace of its own.
         exec_filename: what the last exec was asked to run, as it was written; None before one was seen.
         provisional: whether it was met without its fork or a snapshot, so that little is known of it yet.
+        serial: a number that no other process has, also after this one is gone.
     """
 
     pid: int
@@ -73,6 +77,7 @@ class Process:
     unshared_pids: bool = False
     exec_filename: str | None = None
     provisional: bool = False
+    serial: int = field(init=False, default_factory=_serials.__next__)
     labels: ThreadLabels = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -21,8 +21,8 @@ class Lives:
 
     def __init__(self) -> None:
         self._keys: dict[int, int] = {}  # by pid, of those that were used again
-        self._known: set[int] = set()  # pids whose process began before our eyes, or stood in a snapshot
-        self._processes: dict[int, list[Process]] = {}
+        self._known: set[int] = set()  # pids whose process was seen (its fork, its exec or in a snapshot), and no end
+        self._latest: dict[int, tuple[int, int]] = {}  # by pid, the serial and the number of the process last asked for
 
     def note_snapshot(self, pid: int) -> None:
         """Take note of a process in a snapshot."""
@@ -35,8 +35,8 @@ class Lives:
         """
         pids = batch.pid.astype(np.int64)
         keys = pids.copy()
-        for pid, key in self._keys.items():
-            keys[pids == pid] = key
+        for pid in self._keys.keys() & set(np.unique(pids).tolist()):
+            keys[pids == pid] = self._keys[pid]
         kinds, arguments = batch.kind, batch.args
         for row in np.flatnonzero((kinds == Kind.FORK) | (kinds == Kind.EXEC) | (kinds == Kind.EXIT)).tolist():
             pid, first = int(pids[row]), row
@@ -55,13 +55,12 @@ class Lives:
         return keys
 
     def of_process(self, process: Process) -> int:
-        """Return the number of a process that a tracker knows."""
-        processes = self._processes.setdefault(process.pid, [])
-        for place, known in enumerate(processes):
-            if known is process:
-                return process.pid + place * _ANOTHER
-        processes.append(process)
-        return process.pid + (len(processes) - 1) * _ANOTHER
+        """Return the number of a process that a tracker knows; it must be asked in the order of events."""
+        serial, key = self._latest.get(process.pid, (process.serial, process.pid))
+        if serial != process.serial:
+            key += _ANOTHER
+        self._latest[process.pid] = process.serial, key
+        return key
 
 
 def pid_of(key: int) -> int:
