@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrograde.events import Event, Kind, Segment, SegmentArg, SegmentFlag
-from retrograde.state import Context, Tracker
+from retrograde.state import Context, Process, Tracker
 from retrograde.state.address import parse_net_table, parse_sockaddr
 from retrograde.state.container import container_of
 from retrograde.state.paths import resolve_path
@@ -183,6 +183,47 @@ def test_a_server_is_named_by_its_client_first():
     story.call("accept4", 4, 3, 1, 1, 0, memory={1: peer})
     assert story.label(3) == "3(<4t>127.0.0.1:80)"
     assert story.label(4) == "4(<4t>127.0.0.2:9999->127.0.0.1:80)"
+
+
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+HOST = {"/proc/10/comm": b"main\n", "/proc/10/status": b"NSpid:\t10\n", "/proc/5/comm": b"host\n"}
+
+
+def forked(story: Story, pid: int, result: int, *, parent: int = 10) -> Process:
+    story.fork(pid, parent)
+    story.call("fork", result, pid=parent)
+    return story.tracker.processes[pid]
+
+
+def test_children_after_an_unshare_are_in_a_new_pid_namespace():
+    story = Story(HOST)
+    assert forked(story, 11, 11).vpid == 11
+    story.call("unshare", 0, CLONE_NEWPID)
+    assert [forked(story, pid, pid).vpid for pid in (12, 13, 14)] == [1, None, None]
+    assert [story.tracker.processes[pid].has_own_pids for pid in (10, 11, 12, 13)] == [False, False, True, True]
+    assert story.tracker.processes[11].relative(5).name == "host"
+    assert story.tracker.processes[13].relative(5) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "kinds", "known"),
+    [(0, 0, False), (0, CLONE_NEWPID | CLONE_NEWNET, False), (0, CLONE_NEWNET, True), (-1, CLONE_NEWPID, True)],
+)
+def test_children_after_a_setns_may_be_in_another_pid_namespace(result, kinds, known):
+    story = Story(HOST)
+    story.call("setns", result, 3, kinds)
+    child = forked(story, 11, 11)
+    assert child.vpid == (11 if known else None)
+    assert (child.relative(5) is None) != known
+    assert forked(story, 12, 12 if known else 7, parent=11).vpid == (12 if known else 7)
+
+
+def test_a_child_is_not_of_the_recordings_pid_namespace_before_its_fork_returns():
+    story = Story(HOST)
+    story.call("unshare", 0, CLONE_NEWPID)
+    story.fork(11)
+    story.fork(12, 11)
+    assert [story.tracker.processes[pid].relative(5) for pid in (11, 12)] == [None, None]
 
 
 @pytest.mark.parametrize(

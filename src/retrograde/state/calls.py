@@ -14,6 +14,7 @@ from retrograde.events import SegmentFlag
 from retrograde.state.address import FAMILY_NAMES, TYPECHARS, parse_sockaddr, socket_protocol
 from retrograde.state.descriptor import Address, Descriptor
 from retrograde.state.paths import resolve_at
+from retrograde.state.process import PidsOfChildren
 from retrograde.state.snapshot import O_DIRECTORY
 from retrograde.state.text import decode
 
@@ -504,9 +505,12 @@ def _cloned(t: Tracker, p: Process, tid: int, result: int, flags: int, pidfd: by
     if child is None or child.provisional:  # its FORK was lost, or comes later
         child = t.child_of(p, tid, child_pid)
         child.provisional = True
-    first_of_its_own = flags & CLONE_NEWPID or p.unshared_pids
-    p.unshared_pids = False
-    child.vpid = child.vtids[child_pid] = 1 if first_of_its_own else result
+    if flags & CLONE_NEWPID or p.pids_of_children is PidsOfChildren.FIRST:
+        child.number(1)
+    else:
+        child.number(result if p.pids_of_children is PidsOfChildren.SAME else None)
+    if p.pids_of_children is PidsOfChildren.FIRST:  # the next ones come to the same namespace
+        p.pids_of_children = PidsOfChildren.UNKNOWN
     if flags & CLONE_FILES and child.parent is p:
         t.share_descriptors(p, child)
     if flags & CLONE_PIDFD and pidfd is not None and len(pidfd) >= 4:
@@ -539,7 +543,15 @@ def _unshare(
 ) -> None:
     if args[0] & CLONE_FILES:
         p.descriptors = p.descriptors.copy()
-    p.unshared_pids |= bool(args[0] & CLONE_NEWPID)
+    if args[0] & CLONE_NEWPID:
+        p.pids_of_children = PidsOfChildren.FIRST
+
+
+@on("setns", compat=True, memory=False)
+def _setns(t: Tracker, p: Process, tid: int, result: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> None:
+    kinds = args[1] & 0xFFFFFFFF
+    if not kinds or kinds & CLONE_NEWPID:  # 0: whatever the descriptor is of
+        p.pids_of_children = PidsOfChildren.UNKNOWN
 
 
 @on("prctl", commands=(0, (PR_SET_NAME,)))

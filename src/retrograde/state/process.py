@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,14 @@ class ThreadLabels(dict[int, str]):
         return text
 
 
+class PidsOfChildren(enum.Enum):
+    """What is known of the numbers of a process's next children in their own pid namespace (pid_namespaces(7))."""
+
+    SAME = enum.auto()  # it is the process's own: a fork returns them
+    FIRST = enum.auto()  # it is new, and the next child will be its first, 1
+    UNKNOWN = enum.auto()  # it is, or may be, another
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Process:
     """A process, from its fork to its exit. A reused pid is a new object.
@@ -45,7 +54,8 @@ class Process:
         start: ns of CLOCK_BOOTTIME, None where it is not known.
         threads: the names of its threads by tid, and vtids their numbers in their own pid namespace.
         descriptors: the table of file descriptors.
-        unshared_pids: whether its next child is the first in a pid namespace of its own.
+        pids_of_children: what its next children's vpid will be.
+        foreign: whether its pid namespace is, or may be, another than the recording's where vpid is not known.
         exec_filename: what the last exec was asked to run, as it was written; None before one was seen.
         provisional: whether it was met without its fork or a snapshot, so that little is known of it yet.
         serial: a number that no other process has, also after this one is gone.
@@ -74,7 +84,8 @@ class Process:
     threads: dict[int, str] = field(default_factory=dict)
     vtids: dict[int, int] = field(default_factory=dict)
     descriptors: DescriptorTable = field(default_factory=DescriptorTable)
-    unshared_pids: bool = False
+    pids_of_children: PidsOfChildren = PidsOfChildren.SAME
+    foreign: bool = False
     exec_filename: str | None = None
     provisional: bool = False
     serial: int = field(init=False, default_factory=_serials.__next__)
@@ -89,7 +100,15 @@ class Process:
     @property
     def has_own_pids(self) -> bool:
         """Whether it lives in another pid namespace than the recording's, so that ids mean others to it."""
-        return self.vpid is not None and self.vpid != self.pid
+        return self.foreign if self.vpid is None else self.vpid != self.pid
+
+    def number(self, vpid: int | None) -> None:
+        """Set its number in its own pid namespace, None where that is another one and does not tell."""
+        self.vpid, self.foreign = vpid, vpid is None
+        if vpid is None:
+            self.vtids.pop(self.pid, None)
+        else:
+            self.vtids[self.pid] = vpid
 
     def relative(self, vpid: int) -> Process | None:
         """Return the process that an id means to this one."""

@@ -10,7 +10,7 @@ from retrograde.state.calls import COMPAT_HANDLERS, HANDLERS, LATE_HANDLERS, Han
 from retrograde.state.context import Context
 from retrograde.state.descriptor import Descriptor, DescriptorTable
 from retrograde.state.paths import resolve_path
-from retrograde.state.process import Process
+from retrograde.state.process import PidsOfChildren, Process
 from retrograde.state.snapshot import load_processes, split_strings
 from retrograde.state.text import decode
 
@@ -171,8 +171,11 @@ class Tracker:
         parent = self.process_of(parent_pid, parent_tid)
         child = self.child_of(parent, parent_tid, pid)
         child.uid, child.gid, child.start = uid, gid, time
-        if parent.vpid == parent_pid and not parent.unshared_pids:
-            child.vpid = child.vtids[pid] = pid  # until the call says otherwise
+        # Until the call says otherwise:
+        if parent.has_own_pids or parent.pids_of_children is not PidsOfChildren.SAME:
+            child.number(None)
+        elif parent.vpid == parent_pid:
+            child.number(pid)
         if name is not None:
             child.rename(pid, name)
 
