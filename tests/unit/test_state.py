@@ -226,6 +226,48 @@ def test_a_child_is_not_of_the_recordings_pid_namespace_before_its_fork_returns(
     assert [story.tracker.processes[pid].relative(5) for pid in (11, 12)] == [None, None]
 
 
+def in_new_namespace(story: Story, pid: int) -> Process:
+    """A child of the host's process that is the first in a pid namespace of its own."""
+    story.fork(pid)
+    story.call("clone", pid, CLONE_NEWPID)
+    return story.tracker.processes[pid]
+
+
+def test_an_id_means_a_process_of_the_same_pid_namespace():
+    story = Story(HOST)
+    first, second = in_new_namespace(story, 20), in_new_namespace(story, 30)
+    ours, theirs = forked(story, 21, 2, parent=20), forked(story, 31, 2, parent=30)
+    assert (first.relative(2), second.relative(2)) == (ours, theirs)
+    assert (ours.relative(1), theirs.relative(1)) == (first, second)
+    assert (ours.relative(2), theirs.relative(2)) == (ours, theirs)
+    assert forked(story, 32, 3, parent=31).relative(1) is second
+    assert ours.relative(3) is None
+    assert first.relative(5) is None
+
+
+def test_a_pid_namespace_within_another_has_ids_of_its_own():
+    story = Story(HOST)
+    outer = in_new_namespace(story, 20)
+    story.fork(21, 20)
+    story.call("clone", 2, CLONE_NEWPID, pid=20)
+    inner = story.tracker.processes[21]
+    child = forked(story, 22, 2, parent=21)
+    assert (inner.vpid, child.relative(1), outer.relative(1)) == (1, inner, outer)
+
+
+@pytest.mark.parametrize("entered", [1, 2])
+def test_an_id_means_a_process_that_entered_the_same_container_if_only_one_is_called_so(entered):
+    cgroup = f"0::/docker/{ID}\n".encode()
+    snapshot = HOST | {"/proc/20/status": b"NSpid:\t20\t1\n", "/proc/20/cgroup": cgroup}
+    for pid in range(30, 30 + entered):
+        snapshot |= {f"/proc/{pid}/status": b"NSpid:\t1\t9\n", f"/proc/{pid}/cgroup": cgroup}
+    snapshot |= {"/proc/40/status": b"NSpid:\t40\t9\n"}  # of another namespace, in no container
+    processes = Story(snapshot).tracker.processes
+    assert processes[30].relative(1) is processes[20]
+    assert processes[20].relative(9) is (processes[30] if entered == 1 else None)
+    assert processes[40].relative(1) is None
+
+
 @pytest.mark.parametrize(
     ("cgroup", "expected"),
     [

@@ -111,14 +111,33 @@ class Process:
             self.vtids[self.pid] = vpid
 
     def relative(self, vpid: int) -> Process | None:
-        """Return the process that an id means to this one."""
+        """Return the process that an id means to this one, None where that is not known for sure.
+
+        To processes of another pid namespace it is one of the same namespace: of the same first process or, where they
+        entered it one by one, of the same container.
+        """
         if not self.has_own_pids:
             return self.context.processes.get(vpid)
-        ours = (self.container_id, self.container_name)
-        for process in self.context.processes.values():
-            if process.vpid == vpid and process.has_own_pids and (process.container_id, process.container_name) == ours:
-                return process
-        return None
+        if vpid == self.vpid:
+            return self
+        called = [process for process in self.context.processes.values() if process.vpid == vpid]
+        called = [process for process in called if process.has_own_pids]
+        first = self._first_of_namespace()
+        found = [process for process in called if process._first_of_namespace() is first]
+        if not found and self.container_id is not None:
+            found = [process for process in called if process.container_id == self.container_id]
+        return found[0] if len(found) == 1 else None
+
+    def _first_of_namespace(self) -> Process:
+        """Return the first process of its pid namespace, or the ancestor that entered that, as far as it is known."""
+        first = self
+        for process in (self, *self.ancestors()):
+            if not process.has_own_pids:
+                break
+            first = process
+            if process.vpid in (1, None):
+                break
+        return first
 
     @property
     def cmdline(self) -> str:
