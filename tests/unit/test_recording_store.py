@@ -256,3 +256,27 @@ def test_export_json(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["export", "cat-0", "--json", "-o", str(tmp_path / "out")]) == 0
     assert main(["export", "cat-0", "--json", "-o", str(tmp_path / "out")]) == 2
     assert len((tmp_path / "out").read_text().splitlines()) == 30
+
+
+def test_export_json_does_not_replace_a_folder(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(home / "cat-0")
+    (tmp_path / "out").mkdir()
+    assert main(["export", "cat-0", "--json", "-o", str(tmp_path / "out"), "--force"]) == 2
+    assert f"{tmp_path / 'out'} is a folder" in capsys.readouterr().err
+
+
+def test_export_json_follows_a_link_and_leaves_it_one(home: Path, tmp_path: Path) -> None:
+    make(home / "cat-0")
+    link, target = tmp_path / "link", tmp_path / "elsewhere" / "out"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    umask = os.umask(0o027)
+    try:
+        assert main(["export", "cat-0", "--json", "-o", str(link), "--force"]) == 0
+    finally:
+        os.umask(umask)
+    assert link.readlink() == target
+    assert len(target.read_text().splitlines()) == 30
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert list(target.parent.iterdir()) == [target]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             talk(f"{rows:,} rows in {partition}")
         elif arguments.output:
             path = Path(arguments.output)
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder", hint="--output names a file")
             if path.exists() and not arguments.force:
                 raise UsageError(f"{path} exists already", hint="replace it with --force")
             talk(f"{_export_to(path, recording, arguments.filter):,} lines in {path}")
@@ -64,17 +67,26 @@ def _export_to(path: Path, recording: Recording, filter_text: str | None) -> int
     if path.exists() and not path.is_file():  # a pipe, a device
         with path.open("w", encoding="utf-8") as file:
             return export_json(recording, file, filter_text=filter_text)
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}")
+    temporary = None
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            temporary.chmod(0o600)
+        target = Path(os.path.realpath(path))  # a link stays one; Path.resolve() raises RuntimeError at a loop
+        temporary, descriptor = _open_beside(target)
+        with open(descriptor, "w", encoding="utf-8") as file:
             lines = export_json(recording, file, filter_text=filter_text)
-        temporary.replace(path)
+        temporary.replace(target)
     except RetrogradeError:
         raise
     except OSError as error:
         raise CannotError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
-        with contextlib.suppress(OSError):  # not there any more, or never
-            temporary.unlink()
+        if temporary is not None:
+            with contextlib.suppress(OSError):  # not there any more
+                temporary.unlink()
     return lines
+
+
+def _open_beside(path: Path) -> tuple[Path, int]:
+    """Make a file beside another, under a name that nobody can guess, and return it with its descriptor."""
+    temporary = path.with_name(f".{secrets.token_hex(16)}.json")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return temporary, os.open(temporary, flags, 0o666)  # less the umask; tempfile's are 0600
