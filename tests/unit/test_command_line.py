@@ -23,6 +23,10 @@ from tests.support.recording_writer import RecordingWriter, simple_rows
             ["record", "--bakend=x"],
             ["retrograde record --bakend", "                  ^~~~~~~~", "did you mean --backend?"],
         ),
+        (
+            ["export", "--json", "--outptu=x"],
+            ["retrograde export --outptu", "                  ^~~~~~~~", "did you mean --output?"],
+        ),
         (["trace", "--syscalls", "read,opnat"], ["read,opnat", "     ^~~~~", "did you mean openat?"]),
         (["record", "--syscalls", "opnat", "true"], ["opnat", "^~~~~", "did you mean openat?"]),
         (["syscalls", "opnat"], ["opnat", "^~~~~", "did you mean openat?"]),

@@ -12,7 +12,6 @@ import errno
 import gc
 import importlib
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
@@ -114,7 +113,8 @@ def _misplaced(message: str, before: str, word: str, known: Iterable[str], sugge
 def _options(verb: str) -> list[str]:
     parser = argparse.ArgumentParser()
     _module(verb).add_arguments(parser)
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", parser.format_help())))
+    # argparse has no public way to ask for them.
+    return [option for action in parser._actions for option in action.option_strings]
 
 
 def _give_up_stdout() -> None:
