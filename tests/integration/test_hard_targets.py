@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -250,14 +251,22 @@ def test_a_command_that_is_recorded_already(backend: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@contextlib.contextmanager
+def _tmpfs(folder: Path, options: str) -> Iterator[Path]:
+    """Mount one that is made for the time being."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path, as_root: None) -> Iterator[Path]:
     """A file system of 3 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with _tmpfs(tmp_path / "small", "size=3m") as folder:
+        yield folder
 
 
 def test_full_disk(backend: str, small_disk: Path) -> None:
@@ -310,11 +319,8 @@ def test_under_sudo_a_recording_that_failed_is_the_callers_too(small_disk: Path)
 @pytest.fixture
 def read_only(tmp_path: Path, as_root: None) -> Iterator[Path]:
     """A folder in which not even root may write."""
-    folder = tmp_path / "read-only"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with _tmpfs(tmp_path / "read-only", "ro") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("way", ["--output", "RETROGRADE_DIR", "below RETROGRADE_DIR"])
