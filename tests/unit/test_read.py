@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
 import pytest
 
 from retrograde.cli import main
+from retrograde.events import EventFlag
 from retrograde.syscalls import load
 from tests.support.recording_writer import (
     ARGV,
@@ -31,7 +33,8 @@ from tests.support.recording_writer import (
     Row,
 )
 
-NR = {name: call.number for name, call in load("x86_64").by_name.items()}
+TABLE = load("x86_64")
+NR = {name: call.number for name, call in TABLE.by_name.items()}
 CWD = 0xFFFFFF9C
 SNAPSHOT = {
     "/proc/1000/stat": b"1000 (my cat) R 1 1000 1000 0 -1",
@@ -205,6 +208,23 @@ def test_strace_lines(tmp_path, capsysbinary):
         "1000 --- SIGSEGV {si_signo=SIGSEGV, si_code=1(SEGV_MAPERR), si_addr=0xbad} ---",
         "1000 exit_group(0) = ?",
         "1000 +++ killed by SIGSEGV core dumped +++",
+    ]
+
+
+@pytest.mark.parametrize("colour", ["never", "always"])
+def test_strace_shows_a_32_bit_fork_once(tmp_path, capsysbinary, colour):
+    fork, getpid = (TABLE.numbers_of(name)["i386"] for name in ("fork", "getpid"))
+    rows = [
+        Row(fork, 0, pid=1001, flags=EventFlag.COMPAT),
+        Row(fork, 1001, flags=EventFlag.COMPAT),
+        Row(fork, 0, kind=ENTER, flags=EventFlag.COMPAT),
+        Row(getpid, 0, flags=EventFlag.COMPAT),
+    ]
+    lines = read(capsysbinary, record(tmp_path, rows), "--strace", "--color", colour)
+    assert [re.sub(r"\x1b\[[0-9;]*m|\(.*\)", "", line) for line in lines] == [
+        "1000 /* 32-bit */ fork = 1001",
+        "1000 /* 32-bit */ fork = ?",
+        "1000 /* 32-bit */ getpid = 0",
     ]
 
 

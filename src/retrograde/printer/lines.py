@@ -48,7 +48,7 @@ _MORE = int(EventFlag.MORE)
 
 
 _KEPT_BYTES = 16384  # of an argument's memory: no line shows more
-_RENAMING = ("clone", "clone3", "fork", "vfork", "prctl")  # calls after which a thread may be called otherwise
+_RENAMING = (*FORKS, "prctl")  # calls after which a thread may be called otherwise
 _SLOW_FLAGS = _COMPAT | _MORE
 
 
@@ -370,6 +370,8 @@ class LinePrinter:
                 ") = ?" if call.noreturn else " <unfinished ...>"
             )
         if kind in (Kind.SYSCALL, Kind.ENTER):
+            if kind == Kind.SYSCALL and result == 0 and flags & _COMPAT and render.table.compat_name(nr) in FORKS:
+                return None  # the second return, as with `_shown_once`
             shown = ", ".join(f"{value:#x}" for value in args)
             end = render.strace_error(result) if -4095 <= result < 0 else str(result)
             abi = "/* 32-bit */ " if flags & _COMPAT else ""
