@@ -118,7 +118,7 @@ def _calls(text: str | None) -> list[str] | None:
     """
     if not text:
         return None
-    known = load({"aarch64": "arm64"}.get(platform.machine(), "x86_64")).by_name
+    known = load(platform.machine()).by_name
     position = 0
     for word in text.split(","):
         if word not in known and not word.isdecimal():
