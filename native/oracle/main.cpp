@@ -73,6 +73,7 @@ class Oracle {
     void handle(pid_t tid, int status);
     bool on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
     void stop_companions(pid_t tid, const Thread &thread);
+    template <typename HasCome> bool go_alone(pid_t tid, Thread &thread, HasCome has_come);
     bool run_alone(pid_t tid, Thread &thread);
     bool watch_end(pid_t tid, Thread &thread);
     std::vector<pid_t> companions(pid_t tid, const Thread &thread) const;
@@ -302,22 +303,32 @@ void Oracle::stop_companions(pid_t tid, const Thread &thread) {
     }
 }
 
-// Makes the call while the other threads of the process are stopped. Returns false where the call did not end in time,
-// maybe because it waits for one of the others: then it goes on with them, unchecked.
-bool Oracle::run_alone(pid_t tid, Thread &thread) {
-    stop_companions(tid, thread);
+// Lets the thread go on while the other threads of its process, stopped before, stay so. Returns false where what is
+// waited for does not come in time, maybe because it waits for one of the others.
+template <typename HasCome> bool Oracle::go_alone(pid_t tid, Thread &thread, HasCome has_come) {
     thread.before.take(tid, false);
     spent_ += 2 * thread.before.size();
     ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr);
-    int status = 0;
     for (int i = 0; i < tries; i++) {
-        if (::waitpid(tid, &status, __WALL | WNOHANG) == tid) {
-            pending_.emplace_front(tid, status);
+        if (has_come())
             return true;
-        }
         ::usleep(pause_us);
     }
+    thread.before.drop();
     return false;
+}
+
+// Makes the call while the other threads of the process are stopped. Returns false where the call did not end in time:
+// then it goes on with the others, unchecked.
+bool Oracle::run_alone(pid_t tid, Thread &thread) {
+    stop_companions(tid, thread);
+    return go_alone(tid, thread, [&] {
+        int status = 0;
+        if (::waitpid(tid, &status, __WALL | WNOHANG) != tid)
+            return false;
+        pending_.emplace_front(tid, status);
+        return true;
+    });
 }
 
 // Lets the thread end while the others of its process are stopped, and looks through one of them at what that wrote.
@@ -329,25 +340,21 @@ bool Oracle::watch_end(pid_t tid, Thread &thread) {
         return false;
     }
     stop_companions(tid, thread);
-    thread.before.take(tid, false);
-    spent_ += 2 * thread.before.size();
     const std::vector<Range> words = words_of_end(tid, thread);
-    ::ptrace(PTRACE_SYSCALL, tid, nullptr, nullptr);
-    for (int i = 0; i < tries; i++) {
+    const bool has_ended = go_alone(tid, thread, [&] {
         // A process's first thread is waited for in vain until the others have ended.
         const std::string state = read_proc_file(tid, "stat", 1 << 12);
         const std::size_t name_end = state.rfind(") ");
-        if (name_end == std::string::npos || std::strchr("ZX", state[name_end + 2])) {
-            std::vector<Range> ignored;
-            add_calls_in_flight(tid, thread, ignored);
-            compare(others.front(), thread, words, ignored);
-            threads_.erase(tid);
-            return true;
-        }
-        ::usleep(pause_us);
+        return name_end == std::string::npos || std::strchr("ZX", state[name_end + 2]);
+    });
+    if (!has_ended) {
+        report_.excluded("exit", "did not end while the other threads were stopped");
+        return true;
     }
-    thread.before.drop();
-    report_.excluded("exit", "did not end while the other threads were stopped");
+    std::vector<Range> ignored;
+    add_calls_in_flight(tid, thread, ignored);
+    compare(others.front(), thread, words, ignored);
+    threads_.erase(tid);
     return true;
 }
 
@@ -404,7 +411,6 @@ bool Oracle::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &in
     if (!companions(tid, thread).empty()) {
         if (!run_alone(tid, thread)) {
             thread.in_call = false;
-            thread.before.drop();
             report_.excluded(name, "did not end while the other threads were stopped");
         }
         return true;
