@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from retrograde.fields import lookup
 from retrograde.printer.arguments import arguments, event_type, format_info, result_name
 from retrograde.printer.dialect import c_string
+from retrograde.printer.jsonlines import _encoder
 from retrograde.printer.lines import LinePrinter, LineStyle
 from retrograde.printer.payload import payload
 from retrograde.printer.times import seconds_text
@@ -91,3 +95,17 @@ def test_octal_escapes_take_three_digits_before_a_digit():
 
 def test_negative_seconds():
     assert seconds_text(-1_500_000_000) == "-1.500000000"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("proc.name", True), ("proc.aname[1]", True), ("fd.name", True), ("user.name", True), ("group.name", True),
+     ("container.id", True), ("evt.type", True), ("evt.res", True), ("evt.datetime", False), ("evt.info", False),
+     ("evt.args", False), ("evt.arg.pathname", False), ("evt.buffer", False), ("proc.env", False)],
+)  # fmt: skip
+def test_json_keeps_texts_only_of_fields_that_repeat(name, kept):
+    encode = _encoder(lookup(name))
+    text = "".join(["t", "ext"])
+    references = sys.getrefcount(text)
+    assert encode(text) == '"text"'
+    assert (sys.getrefcount(text) > references) == kept

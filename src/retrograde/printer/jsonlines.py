@@ -14,6 +14,10 @@ from retrograde.printer.defaults import DEFAULT_KEYS
 from retrograde.printer.shapes import Texts
 from retrograde.state.text import printable
 
+# Fields of processes, threads, users, groups, containers and descriptors, and what the table names.
+_OF_FEW_TEXTS = ("proc.", "thread.", "user.", "group.", "container.", "fd.")
+_NAMES_OF_CALLS = frozenset({"evt.category", "evt.dir", "evt.res", "evt.type", "syscall.type"})
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -58,10 +62,15 @@ class JsonLines:
         return "{" + ",".join(members) + "}"
 
 
+def _repeats(name: str) -> bool:
+    """Return whether few of a field's texts are different; to keep those of others would only fill the memory."""
+    return (name.startswith(_OF_FEW_TEXTS) and name != "proc.env") or name in _NAMES_OF_CALLS
+
+
 def _encoder(field: Field) -> Callable[[Any], str]:
     """Return what makes JSON of a field's values."""
-    if field.type == "str":
-        return Texts(_encoded).__getitem__  # few of them are different
+    if field.type == "str" and _repeats(field.name):
+        return Texts(_encoded).__getitem__
     return str if field.type in ("int", "time") else _encoded
 
 

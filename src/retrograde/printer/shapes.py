@@ -44,11 +44,11 @@ _PIECE_SHIFT = _COUNT_SHIFT + _COUNT_BITS
 
 
 class Texts(Memo):
-    """Texts by the bytes they stand in; programs name the same files again and again."""
+    """Texts by what they are made of, bytes or a text; programs name the same files again and again."""
 
     _size = 0
 
-    def __missing__(self, value: bytes) -> str:
+    def __missing__(self, value: bytes | str) -> str:
         if len(value) > _LONGEST_TEXT:
             return self._make(value)
         self._size += len(value)
