@@ -61,7 +61,15 @@ class Lazy(Mapping[K, T], Generic[K, P, T]):
 
 
 class CallLine(NamedTuple):
-    """A call line whose place is known."""
+    """A call line whose place is known.
+
+    Attributes:
+        file, text: the file's name, for messages, and all that it holds.
+        category: of the calls in the file.
+        number: of the line in the file, from 1.
+        offset: of the line in the text, in characters.
+        content: the line without its comment.
+    """
 
     file: str
     text: str
