@@ -43,6 +43,7 @@ class Cell:
 
     Attributes:
         values: s, or requests/s of a server's client, as measured.
+        times: how many times fewer calls the tool got.
         idle: s that a tool which got fewer calls took, each round, for a command that does nothing: its begin and end
             do not grow with the calls.
         events, lost, bytes: of the last recording.
@@ -52,6 +53,7 @@ class Cell:
     """
 
     values: list[float] = field(default_factory=list)
+    times: float = 1
     idle: list[float] = field(default_factory=list)
     events: int = 0
     lost: int = 0
@@ -67,7 +69,7 @@ class Cell:
             return value
         idle = statistics.median(self.idle)
         calls = value - idle
-        return None if calls <= 3 * (max(self.idle) - min(self.idle)) else idle + calls * FEWER
+        return None if calls <= 3 * (max(self.idle) - min(self.idle)) else idle + calls * self.times
 
 
 def _run(workload: Workload, tool: Tool, folder: Path) -> tuple[float, Path, int]:
@@ -140,7 +142,7 @@ def measure(workloads: list[Workload], chosen: list[Tool], rounds: int, folder: 
                     value, output, peak = _run(workload, tool, folder)
                     cell.values.append(value)
                     if tool.slow and workload.fewer:
-                        cell.idle = idle[tool.name]
+                        cell.idle, cell.times = idle[tool.name], workload.times
                     if tool.ours:
                         cell.peak = max(cell.peak, peak)
                         _count(output, cell, {} if tool.slow else workload.expected)
@@ -188,7 +190,8 @@ def report(workloads: list[Workload], chosen: list[Tool], cells: dict[tuple[str,
         "",
         f"Written by `make bench`: {rounds} rounds, interleaved (each round runs each work under each tool once), "
         f"medians; ptrace, strace and perf trace got a {FEWER}th of the calls of the first three works and of redis's "
-        f"requests, and what the calls took beyond the tool's idle time is taken {FEWER}-fold there "
+        "requests, and /usr/include in place of /usr; what the calls took beyond the tool's idle time is taken as many "
+        "times as there were fewer "
         "(n/a: it is less than three times the idle time's spread). "
         f"Linux {platform.release()}, {os.cpu_count()} CPUs, {platform.machine()}. "
         "A ratio is how many times as long the work took as the bare runs; for redis, bare "

@@ -24,7 +24,8 @@ class Workload:
         needs: programs it needs.
         expected: number of calls by name that every complete recording of it holds, where that is known.
         before: undoes what the last run left.
-        fewer: the same with FEWER times fewer calls, for tools that are too slow for all of them.
+        fewer: the same with fewer calls, for tools that are too slow for all of them.
+        times: how many times fewer those are.
         client: for a server: sends so many requests to the started server and ends it; returns requests/s, which is
             then what is compared instead of the time.
         requests: for the client; FEWER times fewer for tools that are slow.
@@ -36,6 +37,7 @@ class Workload:
     expected: dict[str, int] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
     fewer: list[str] | None = None
+    times: float = FEWER
     client: Callable[[int], float] | None = None
     requests: int = 0
 
@@ -72,6 +74,11 @@ def _redis_client(port: int) -> Callable[[int], float]:
     return client
 
 
+def _entries(place: str) -> int:
+    """Return how many files and folders there are: a find's calls grow with them."""
+    return subprocess.run(["find", place], capture_output=True, check=True).stdout.count(b"\n")
+
+
 def prepare(folder: Path) -> list[Workload]:
     """Build what is needed in ``folder`` and return the workloads, in the order of the report."""
     getppid = folder / "getppid"
@@ -101,6 +108,9 @@ def prepare(folder: Path) -> list[Workload]:
     def dd(count: int) -> list[str]:
         return ["dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={count}", "status=none"]
 
+    def find(place: str) -> list[str]:
+        return ["find", place, "-fprintf", "/dev/null", "%p %s\n"]
+
     return [
         Workload(
             "getppid loop",
@@ -115,7 +125,12 @@ def prepare(folder: Path) -> list[Workload]:
             expected={"getppid": 1_000_000},
             fewer=calls(16, 62_500 // FEWER),
         ),
-        Workload("find /usr", ["find", "/usr", "-fprintf", "/dev/null", "%p %s\n"]),
+        Workload(
+            "find /usr",
+            find("/usr"),
+            fewer=find("/usr/include"),
+            times=_entries("/usr") / _entries("/usr/include"),
+        ),
         Workload("gcc -O2", ["gcc", "-O2", "-o", str(folder / "work"), str(source)], needs=("gcc",)),
         Workload(
             "sqlite transactions",
