@@ -15,6 +15,7 @@ import pytest
 
 import retrograde as api
 from retrograde.events import Event, Kind
+from retrograde.record.containers import cgroup2_mount
 from tests.support.capturing import capture, event_name, finish, said, sound_events, start, wait_until_capturing
 from tests.support.commands import retrograde
 
@@ -125,8 +126,7 @@ def test_by_name_running_and_from_an_exec_on(capture_program: Path, tmp_path: Pa
 @pytest.fixture
 def cgroup(tmp_path: Path) -> Iterator[Path]:
     """A cgroup of version 2 with one inside, both empty."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    top = next((Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"), None)
+    top = cgroup2_mount()
     mounted = top is None
     if top is None:
         top = tmp_path / "cgroup"

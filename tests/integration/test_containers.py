@@ -18,9 +18,10 @@ import pytest
 
 import retrograde as api
 from retrograde.events import Event, Kind
+from retrograde.record.containers import cgroup2_mount
 from tests.support.capturing import capture, event_name, said, wait_until_capturing
 from tests.support.commands import recordings, retrograde
-from tests.support.container import BUSYBOX, Container, cgroup2, container, missing
+from tests.support.container import BUSYBOX, Container, container, missing
 
 ID = "4f5c2b7e90a1" + "d386" * 13
 OTHER = "0123456789ab" + "c0de" * 13
@@ -94,7 +95,7 @@ def _events(name: str, filter_text: str | None = None) -> list[Event]:
 
 def _folder(one: Container) -> str:
     """Return what `--cgroup` is given."""
-    return str((cgroup2() or Path()) / one.cgroup.lstrip("/"))
+    return str((cgroup2_mount() or Path()) / one.cgroup.lstrip("/"))
 
 
 @pytest.mark.parametrize("how", ["cgroup", "container", "whole id"])

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrograde.record.containers import cgroup2_mount
+
 BUSYBOX = Path("/bin/busybox")
 _APPLETS = ("cat", "sh", "sleep", "true")
 
@@ -23,13 +25,7 @@ def missing() -> str | None:
     absent = [name for name in ("runc", str(BUSYBOX)) if shutil.which(name) is None]
     if absent:
         return f"not installed: {', '.join(absent)}"
-    return None if cgroup2() else "cgroup2 is not mounted here"
-
-
-def cgroup2() -> Path | None:
-    """Return where cgroup2 is mounted: /sys/fs/cgroup, or a folder in it where cgroups of version 1 are used, too."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return next((Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"), None)
+    return None if cgroup2_mount() else "cgroup2 is not mounted here"
 
 
 @dataclass(frozen=True)

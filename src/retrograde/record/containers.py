@@ -12,7 +12,7 @@ from retrograde.state.container import ID_LENGTH, container_of
 
 
 def cgroup2_mount() -> Path | None:
-    """Return where cgroup2 is mounted: /sys/fs/cgroup, or a folder in it where version 1 is in use, too."""
+    """Return where cgroup2 is mounted, the first place if there are several; None where it is not."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     return next((Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"), None)
 
