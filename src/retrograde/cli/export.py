@@ -89,4 +89,4 @@ def _open_beside(path: Path) -> tuple[Path, int]:
     """Make a file beside another, under a name that nobody can guess, and return it with its descriptor."""
     temporary = path.with_name(f".{secrets.token_hex(16)}.json")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return temporary, os.open(temporary, flags, 0o666)  # less the umask; tempfile's are 0600
+    return temporary, os.open(temporary, flags, 0o600)  # it holds the program's data, as the recording does
