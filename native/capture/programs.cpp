@@ -337,6 +337,16 @@ std::string cgroup_folder(const std::string &cgroup) {
                   exit_usage);
 }
 
+// Visits a cgroup and those inside. Groups may end while we look: one that is gone is left out, and no other.
+template <typename Visitor> void each_cgroup(const std::string &folder, const Visitor &visit) {
+    visit(folder);
+    std::error_code gone, ignored;
+    std::filesystem::directory_iterator entry(folder, gone);
+    for (; !gone && entry != std::filesystem::directory_iterator(); entry.increment(gone))
+        if (!entry->is_symlink(ignored) && entry->is_directory(ignored))
+            each_cgroup(entry->path(), visit);
+}
+
 } // namespace
 
 void Programs::select_threads(const Options &options) {
@@ -363,14 +373,7 @@ void Programs::select_threads(const Options &options) {
         want("wanted_comms", key);
     }
     for (const std::string &cgroup : options.cgroups) {
-        const std::string folder = cgroup_folder(cgroup);
-        want_cgroup(folder);
-        // Groups may end while we look; one that has just gone ends the walk below it, and not the capture.
-        std::error_code gone, ignored;
-        std::filesystem::recursive_directory_iterator entry(folder, gone);
-        for (; !gone && entry != std::filesystem::recursive_directory_iterator(); entry.increment(gone))
-            if (entry->is_directory(ignored))
-                want_cgroup(entry->path());
+        each_cgroup(cgroup_folder(cgroup), want_cgroup);
     }
 }
 
