@@ -102,9 +102,10 @@ class Collector:
         self.events += int(np.count_nonzero(rows))
         rows &= (kind == Kind.SYSCALL) | (kind == Kind.ENTER)
         if rows.any():
-            self._add_rows(batch, np.flatnonzero(rows), processes[rows] if processes is not None else None)
+            chosen = slice(None) if rows.all() else np.flatnonzero(rows)
+            self._add_rows(batch, chosen, processes[chosen] if processes is not None else None)
 
-    def _add_rows(self, batch: Batch, rows: NDArray[np.intp], keys: NDArray[np.int64] | None = None) -> None:
+    def _add_rows(self, batch: Batch, rows: NDArray[np.intp] | slice, keys: NDArray[np.int64] | None = None) -> None:
         """Take in calls by their columns; without keys they are grouped by their number."""
         nr = batch.nr[rows].astype(np.int64)
         compat = batch.flags[rows] & _COMPAT_FLAG != 0
