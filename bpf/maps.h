@@ -5,7 +5,7 @@
 
 #include "vmlinux.h"
 
-#include "config.h"
+#include "thread_storage.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -28,22 +28,6 @@
 const volatile struct rg_config config;
 const volatile struct rg_plan plans[RG_MAX_SYSCALLS];
 const volatile __u8 wanted_syscalls[RG_MAX_SYSCALLS];
-
-#ifdef RG_LEGACY
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__type(key, u32); /* tid */
-	__type(value, struct rg_thread);
-} threads SEC(".maps");
-#else
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct rg_thread);
-} threads SEC(".maps");
-#endif
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -5,7 +5,7 @@
  */
 #include "vmlinux.h"
 
-#include "config.h"
+#include "thread_storage.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -26,14 +26,6 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
-
-/* The one of capture.bpf.c. */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct rg_thread);
-} threads SEC(".maps");
 
 SEC("iter/task")
 int each_task(struct bpf_iter__task *context)
