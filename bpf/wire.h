@@ -24,6 +24,9 @@ enum rg_kind {
 	RG_SIGNAL = 6,
 	RG_SWITCH = 7,
 	RG_DATA = 8,
+	RG_START = 9,
+	RG_MAPPED = 10,
+	RG_TRAP = 11,
 };
 
 enum rg_event_flags {
@@ -46,6 +49,20 @@ enum rg_segment_arg { /* values above the argument numbers 0 to 5 */
 		      RG_SEG_ENVP = 18,
 		      RG_SEG_COMM = 19,
 		      RG_SEG_CWD = 20,
+		      RG_SEG_REGISTERS = 21,
+		      RG_SEG_FPREGISTERS = 22,
+		      RG_SEG_TLS = 23,
+		      RG_SEG_MAPS = 24,
+		      RG_SEG_MEMORY = 25,
+		      RG_SEG_HANDLER_REGISTERS = 26,
+		      RG_SEG_HANDLER_FPREGISTERS = 27,
+};
+
+enum rg_trap { /* argument 0 of a TRAP */
+	       RG_TRAP_RDTSC = 0,
+	       RG_TRAP_RDTSCP = 1,
+	       RG_TRAP_CPUID = 2,
+	       RG_TRAP_CNTVCT = 3,
 };
 
 /* One event. Segments follow it, each a header and its bytes, padded to 8. */
