@@ -86,3 +86,10 @@ class CannotError(RetrogradeError, OSError):
 
     code = "cannot"
     exit_code = EXIT_CANNOT
+
+
+class DivergenceError(RetrogradeError):
+    """A replay cannot go on as recorded: the program did something else than the recording says."""
+
+    code = "diverged"
+    exit_code = EXIT_DIVERGED
