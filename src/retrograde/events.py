@@ -22,6 +22,9 @@ class Kind(enum.IntEnum):
     SIGNAL = 6
     SWITCH = 7
     DATA = 8
+    START = 9
+    MAPPED = 10
+    TRAP = 11
 
 
 class EventFlag(enum.IntFlag):
@@ -55,6 +58,13 @@ class SegmentArg(enum.IntEnum):
     ENVP = 18
     COMM = 19
     CWD = 20
+    REGISTERS = 21
+    FPREGISTERS = 22
+    TLS = 23
+    MAPS = 24
+    MEMORY = 25
+    HANDLER_REGISTERS = 26
+    HANDLER_FPREGISTERS = 27
 
 
 @dataclass(slots=True)

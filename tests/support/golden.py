@@ -21,9 +21,14 @@ PRINTS = {
 }
 
 
+def printed(recording: Path) -> Path:
+    """Return the folder of what is printed of a recording: by the version of its format, and its name."""
+    return PRINTED / recording.parent.name / recording.name
+
+
 def captured() -> list[Path]:
     """Return the recordings that a capture made."""
-    return sorted(folder for folder in ROOT.glob("v*/*-*/") if (PRINTED / folder.name).is_dir())
+    return sorted(folder for folder in ROOT.glob("v*/*-*/") if printed(folder).is_dir())
 
 
 def words(name: str, recording: Path) -> list[str]:

@@ -15,9 +15,11 @@ from typing import Any
 import zstandard
 
 EVENTS, SNAPSHOT, INFO, LOSS, END = 1, 2, 3, 4, 5
-SYSCALL, ENTER, FORK, EXEC, EXIT, SIGNAL, SWITCH, DATA = range(1, 9)
+SYSCALL, ENTER, FORK, EXEC, EXIT, SIGNAL, SWITCH, DATA, START, MAPPED, TRAP = range(1, 12)
 IN, OUT, AT_ENTER, FAULT, NESTED = 1, 2, 4, 8, 16
 FILENAME, ARGV, ENVP, COMM, CWD = 16, 17, 18, 19, 20
+REGISTERS, FPREGISTERS, TLS, MAPS, MEMORY, HANDLER_REGISTERS, HANDLER_FPREGISTERS = range(21, 28)
+VERSION = 2
 BOOTTIME = 1_000_000_000_000
 REALTIME = 1_700_000_000_000_000_000
 
@@ -112,7 +114,7 @@ def block(
     fields = {
         "type": kind,
         "codec": int(compress),
-        "version": 1,
+        "version": VERSION,
         "stored_length": len(stored),
         "raw_length": len(payload),
         "first_seq": first_seq,
@@ -135,6 +137,7 @@ class RecordingWriter:
         info: members that replace or join those of the INFO block.
         stamp: the recording's stamp.
         snapshot: what /proc showed.
+        version: of the format, 1 or 2.
     """
 
     def __init__(
@@ -144,10 +147,12 @@ class RecordingWriter:
         *,
         stamp: int = 0x5EEDCAFE,
         snapshot: dict[str, bytes] | None = None,
+        version: int = VERSION,
     ) -> None:
         self.folder = folder
+        self.version = version
         self.info = {
-            "format": 1,
+            "format": version,
             "grade": "replay",
             "backend": "ebpf",
             "arch": "x86_64",
@@ -162,7 +167,10 @@ class RecordingWriter:
             "buffer_size": 8 << 20,
             "filter": {},
             "version": "0.1.0",
-        } | (info or {})
+        }
+        if version >= 2:
+            self.info |= {"page_size": 4096, "cpu": {"model": "A CPU", "features": ["fpu"], "xcr0": 7}, "replay": None}
+        self.info |= info or {}
         self.stamp = stamp
         self.files = snapshot
         self.index = 0
@@ -182,7 +190,7 @@ class RecordingWriter:
     def rotate(self) -> None:
         """Begin the next file."""
         self.part += 1
-        self.file.write_bytes(b"\x89RGTR\r\n\x1a" + struct.pack("<II", 1, self.stamp))
+        self.file.write_bytes(b"\x89RGTR\r\n\x1a" + struct.pack("<II", self.version, self.stamp))
         self.file.chmod(0o600)
         self.boundaries = [16]
         self.raw(INFO, json.dumps(self.info).encode())
@@ -197,7 +205,8 @@ class RecordingWriter:
 
     def raw(self, kind: int, payload: bytes, **options: Any) -> None:
         """Write a block of any payload."""
-        options = {"index": self.index, "first_seq": self.seq, "stamp": self.stamp} | options
+        known = {"index": self.index, "first_seq": self.seq, "stamp": self.stamp, "version": self.version}
+        options = known | options
         self.append(block(kind, payload, **options))
         self.index = options["index"] + 1
 
@@ -213,6 +222,18 @@ class RecordingWriter:
         content = {"from_ns": BOOTTIME, "to_ns": BOOTTIME + 10, "lost": lost, "by_syscall": by_syscall or {"0": lost}}
         self.raw(LOSS, json.dumps(content).encode())
 
+    def image(self, name: str, content: bytes) -> None:
+        """Write the content of a mapped file.
+
+        Args:
+            name: 32 hexadecimal digits, the XXH3-128 hash of the content.
+            content: of the file.
+        """
+        images = self.folder / "images"
+        images.mkdir(mode=0o700, exist_ok=True)
+        (images / name).write_bytes(content)
+        (images / name).chmod(0o600)
+
     def end(self, **members: Any) -> None:
         """Write the END block and close."""
         content = {
@@ -225,7 +246,10 @@ class RecordingWriter:
             "exit_status": 0,
             "raw_bytes": 1,
             "stored_bytes": 1,
-        } | members
+        }
+        if self.version >= 2:
+            content["unfaithful"] = []
+        content |= members
         text = json.dumps(content)
         self.raw(END, text.encode())
         (self.folder / "info.json").write_text(text)

@@ -47,7 +47,7 @@ def test_it_is_printed_as_ever(
     assert cli.main(golden.words(name, recording)) == 0
     printed, talk = capfdbinary.readouterr()
     assert talk == b""
-    expected = (golden.PRINTED / recording.name / name).read_bytes()
+    expected = (golden.printed(recording) / name).read_bytes()
     if printed != expected:
         lines = [text.decode().splitlines() for text in (expected, printed)]
         pytest.fail("\n".join(difflib.unified_diff(*lines, "golden", "printed now", n=0, lineterm="")), pytrace=False)
@@ -71,7 +71,7 @@ def test_cut_at_a_block_it_prints_what_is_whole_and_one_line_of_what_is_missing(
     recording: Path, utc: None, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     data = (recording / "events-000000").read_bytes()
-    lines = (golden.PRINTED / recording.name / "default.txt").read_bytes().splitlines(keepends=True)
+    lines = (golden.printed(recording) / "default.txt").read_bytes().splitlines(keepends=True)
     ends = _ends(data)
     assert ends[-1] == (len(data), len(lines))
     for end, _ in ends:

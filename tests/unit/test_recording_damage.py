@@ -254,7 +254,8 @@ def test_header_count_differs(tmp_path: Path) -> None:
         ({"raw_length": 0xFFFFFFFF}, "at most 67108864 are allowed"),
         ({"codec": 0}, "its header says"),
         ({"codec": 7}, "codec 7 is unknown"),
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
+        ({"version": 0}, "version 0"),
     ],
 )
 def test_headers_that_lie(tmp_path: Path, overrides: dict[str, int], words: str) -> None:
@@ -416,8 +417,8 @@ def test_another_recording_in_the_damaged_payload(tmp_path: Path) -> None:
 
 def test_newer_version(sound: RecordingWriter, tmp_path: Path) -> None:
     data = sound.file.read_bytes()
-    with pytest.raises(FormatError, match="format 2, and this Retrograde reads format 1") as caught:
-        Recording(copy_with(sound, tmp_path / "newer", data[:8] + struct.pack("<I", 2) + data[12:]))
+    with pytest.raises(FormatError, match="format 3, and this Retrograde reads formats 1 to 2") as caught:
+        Recording(copy_with(sound, tmp_path / "newer", data[:8] + struct.pack("<I", 3) + data[12:]))
     assert caught.value.exit_code == 1
     assert caught.value.hint
 

@@ -259,4 +259,17 @@ def test_golden(folder: Path) -> None:
 
 
 def test_there_are_golden_recordings() -> None:
-    assert list(GOLDEN.glob("v1/*/events-000000"))
+    for version in (1, 2):
+        assert list(GOLDEN.glob(f"v{version}/*/events-000000"))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_either_version_is_read(tmp_path: Path, version: int) -> None:
+    writer = RecordingWriter(tmp_path / "r", version=version)
+    writer.events(simple_rows(3))
+    writer.end()
+    with Recording(writer.folder) as recording:
+        assert {block.header.version for block in recording.blocks()} == {version}
+        assert recording.info["format"] == version
+        assert len(list(recording.rows())) == 3
+        assert recording.verify() == []

@@ -21,7 +21,8 @@ from retrograde.recording.batch import Batch
 
 STREAM_MAGIC = b"\x89RGTR\r\n\x1a"
 STREAM_HEADER = struct.Struct("<8sII")
-FORMAT_VERSION = 1
+# The newest version that is read. An older one lacks kinds of event and of memory, and is read alike.
+FORMAT_VERSION = 2
 MAX_RAW_LENGTH = 64 << 20
 # Where zstd gains nothing, a block is stored as it is: what is longer than this is no length of ours.
 MAX_STORED_LENGTH = MAX_RAW_LENGTH + (1 << 20)
@@ -33,6 +34,11 @@ _ENTRY = struct.Struct("<HI")
 # Blocks overlap in time by as much as the capture merges its CPUs.
 _TIME_SLACK = 10_000_000_000
 _CODEC_STORED, _CODEC_ZSTD = 0, 1
+
+
+def is_readable(version: int) -> bool:
+    """Return whether streams and blocks of that version of the format can be read."""
+    return 1 <= version <= FORMAT_VERSION
 
 
 class BlockType(enum.IntEnum):
@@ -201,8 +207,8 @@ def decompress(header: Header, stored: bytes) -> bytes:
     Raises:
         FormatError: it is damaged.
     """
-    if header.version != FORMAT_VERSION:
-        raise FormatError(f"it has version {header.version}, and this Retrograde reads {FORMAT_VERSION}")
+    if not is_readable(header.version):
+        raise FormatError(f"it has version {header.version}, and this Retrograde reads 1 to {FORMAT_VERSION}")
     if header.raw_length > MAX_RAW_LENGTH:
         raise FormatError(f"it claims {header.raw_length} bytes, and at most {MAX_RAW_LENGTH} are allowed")
     if zlib.crc32(stored) != header.payload_crc32:

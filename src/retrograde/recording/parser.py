@@ -15,6 +15,7 @@ from retrograde.recording.blocks import (
     Header,
     Problem,
     decompress,
+    is_readable,
 )
 
 _BLOCK_MAGIC = b"RgBk"
@@ -96,9 +97,9 @@ class BlockParser:
                 self._problem(0, f"is cut off after {len(buffer)} bytes and holds nothing")
             return False
         _, version, stamp = STREAM_HEADER.unpack_from(buffer)
-        if version != FORMAT_VERSION:
+        if not is_readable(version):
             raise FormatError(
-                f"is a recording of format {version}, and this Retrograde reads format {FORMAT_VERSION}",
+                f"is a recording of format {version}, and this Retrograde reads formats 1 to {FORMAT_VERSION}",
                 hint="read it with the version of Retrograde that made it, or a newer one",
             )
         if self._continuity.stamp is None:

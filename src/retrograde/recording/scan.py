@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrograde.recording.blocks import (
-    FORMAT_VERSION,
     HEADER_SIZE,
     Block,
     BlockType,
     Continuity,
     Header,
     Problem,
+    is_readable,
 )
 from retrograde.recording.parser import BlockParser
 from retrograde.recording.sources import Source
@@ -104,7 +104,7 @@ def _plain_header(source: Source, continuity: Continuity, at: int) -> Header | N
     if (
         header is None
         or header.type not in _SKIPPED_TYPES
-        or header.version != FORMAT_VERSION
+        or not is_readable(header.version)
         or header.index != continuity.next_index
         or header.first_seq != continuity.next_seq
         or not continuity.belongs(header)
