@@ -257,7 +257,7 @@ def test_the_parser_raises_nothing_but_its_own_error(text: str) -> None:
 
 _columns = [
     "evt.type = read", "evt.type in (read, write, clone)", "evt.type != read", "syscall.type = fcntl",
-    "syscall.type exists",
+    "syscall.type exists", "evt.type in (switch, trap)", "evt.category = memory",
     "evt.category = file", "evt.category != net", "evt.dir = <", "evt.is_io = true", "evt.is_io_read = true",
     "evt.is_io_write = false", "evt.is_wait = true", "evt.failed = true", "evt.failed != true", "evt.rawres > 0",
     "evt.rawres in (-2, 5)", "evt.rawres = -99999999999999999", "evt.res = ENOENT", "evt.res != SUCCESS",
@@ -283,7 +283,7 @@ _rows = st.builds(
     nr=st.sampled_from([*_numbers, -1, 400_000, 1023]),
     result=st.sampled_from([0, 5, -2, -11, -4095, -4096, -512, 1 << 40, -(1 << 63)]),
     args=st.tuples(*[st.sampled_from([0, 3, 6, 1 << 63])] * 6),
-    kind=st.integers(1, 9),
+    kind=st.integers(1, 12),
     flags=st.sampled_from([0, 0, 0, 1, 2]),
     cpu=st.integers(0, 3),
     pid=st.integers(1, 3),

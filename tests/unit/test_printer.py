@@ -21,10 +21,13 @@ from retrograde.syscalls import load
 from tests.support.recording_writer import FAULT, IN, NESTED, OUT, Memory, Row, events_payload
 
 NUMBERS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 600), st.sampled_from([0x1000, 2**32 - 1, 2**63]))
+WORDS = st.lists(st.sampled_from([b"0-1000", b"r-xp", b"0", b"-", b"a\n", b"\x1b[2J", b"\xff"]), max_size=9)
 MEMORY = st.builds(
     Memory,
-    arg=st.integers(0, 20),
-    data=st.binary(max_size=150),
+    arg=st.integers(0, 28),
+    data=st.one_of(
+        st.binary(max_size=150), st.binary(min_size=300, max_size=300), st.builds(bytes.join, st.just(b" "), WORDS)
+    ),
     flags=st.sampled_from([IN, OUT, IN | OUT, IN | NESTED, OUT | NESTED, IN | FAULT]),
     address=st.sampled_from([0, 0x1000, 0x1010]),
     full_length=st.one_of(st.none(), st.integers(0, 2**64 - 1)),
@@ -38,7 +41,7 @@ def rows(arch: str) -> st.SearchStrategy[Row]:
         result=st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-600, 20)),
         args=st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
         memory=st.lists(MEMORY, max_size=4),
-        kind=st.one_of(st.just(1), st.integers(0, 9)),
+        kind=st.one_of(st.just(1), st.integers(0, 12)),
         flags=st.sampled_from([0, 0, 0, 1, 2, 4]),
         pid=st.integers(0, 3),
         tid=st.integers(0, 3),

@@ -20,7 +20,7 @@ CATEGORIES = (
 )
 
 # Events that are no system call (retrograde.printer.arguments.event_type).
-OTHER_EVENTS = ("clone", "procexec", "procexit", "signaldeliver", "switch")
+OTHER_EVENTS = ("clone", "procexec", "procexit", "signaldeliver", "switch", "start", "mapped", "trap")
 
 
 @functools.cache

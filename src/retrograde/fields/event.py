@@ -16,6 +16,9 @@ _OTHER_CATEGORIES: dict[int, str] = {
     Kind.EXIT: "process",
     Kind.SIGNAL: "signal",
     Kind.SWITCH: "sched",
+    Kind.START: "process",
+    Kind.MAPPED: "memory",
+    Kind.TRAP: "system",
 }
 
 
@@ -96,7 +99,7 @@ def _dir(event: Event) -> str:
 @define(
     "evt.type",
     "str",
-    "name of the system call, or clone, procexec, procexit, signaldeliver, switch",
+    "name of the system call, or clone, procexec, procexit, signaldeliver, switch, start, mapped, trap",
     kernel="syscall",
     choices=choices.event_types,
 )

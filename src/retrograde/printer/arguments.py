@@ -22,6 +22,9 @@ OTHER_TYPES: dict[int, str] = {
     Kind.SIGNAL: "signaldeliver",
     Kind.SWITCH: "switch",
     Kind.DATA: "data",
+    Kind.START: "start",
+    Kind.MAPPED: "mapped",
+    Kind.TRAP: "trap",
 }
 COMPAT_ABI = {"x86_64": "i386", "arm64": "arm"}
 
@@ -149,7 +152,16 @@ def other_pairs(
             pairs.append(("abi", COMPAT_ABI[render.table.arch]))
         return pairs + [(f"arg{position}", f"0x{value:x}") for position, value in enumerate(args)]
     make = _OTHERS.get(kind)
-    return make(render, nr, result, args, process) if make is not None else []
+    pairs = make(render, nr, result, args, process) if make is not None else []
+    if kind >= Kind.START:
+        from retrograde.printer.replaying import replay_pairs
+
+        pairs += replay_pairs(render.table.arch, kind, args, segments)
+    elif kind == Kind.SWITCH:
+        from retrograde.printer.replaying import switch_pairs
+
+        pairs += switch_pairs(render.table.arch, args, segments)
+    return pairs
 
 
 def _fork_pairs(

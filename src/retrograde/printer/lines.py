@@ -363,7 +363,7 @@ class LinePrinter:
         segments: Segments,
         process: Process,
     ) -> str | None:
-        """Return strace's text; forks, execs and switches have none: the calls behind them tell it."""
+        """Return strace's text; forks, execs, switches and what only a replay needs have none."""
         render = self._render
         if call is not None:
             return render.strace_entry(call)(result, *args, segments, process) + (

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrograde.errors import FormatError
-from retrograde.events import Event, Segment
+from retrograde.events import Event, Segment, SegmentArg
 
 _COUNTS = struct.Struct("<IIQ")
 
@@ -250,11 +250,12 @@ class Batch:
         """Return the bytes of each segment.
 
         Args:
-            most: so many of an argument's memory; None for all. What belongs to no argument is always whole.
+            most: so many of an argument's memory, and of a program's; None for all. The rest is always whole.
         """
         starts, ends = self._piece_starts[:-1], self._piece_starts[1:]
         if most is not None:
-            ends = np.where(self.segment_arg < 6, np.minimum(ends, starts + most), ends)
+            cut = (self.segment_arg < 6) | (self.segment_arg == int(SegmentArg.MEMORY))
+            ends = np.where(cut, np.minimum(ends, starts + most), ends)
         payload = self._payload
         return [payload[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
