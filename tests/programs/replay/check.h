@@ -34,8 +34,6 @@ __attribute__((constructor)) static inline void print_by_line(void) {
 
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
 }
-setvbuf(stdout, NULL, _IOLBF, 4096);
-}
 
 /* Whether a call failed because this kernel, or this user, does not have it; it says so. */
 static inline int absent(long result, const char *name) {

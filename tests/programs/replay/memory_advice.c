@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* madvise: DONTNEED on private, shared and file memory, FREE, WILLNEED, fork advice, and advice refused. */
+/* What madvise does: DONTNEED on private, shared and file memory, FREE, WILLNEED, fork advice, and advice refused. */
 #include "check.h"
 
 #include <fcntl.h>

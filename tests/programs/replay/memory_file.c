@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* memfd_create: written by calls, read by a map, and the other way round. */
+/* A memfd: written by calls, read by a map, and the other way round. */
 #include "check.h"
 
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* mremap: growth in place, a move, a fixed place, shrinking, DONTUNMAP, and maps of length zero. */
+/* What mremap does: growth in place, a move, a fixed place, shrinking, DONTUNMAP, and maps of length zero. */
 #include "check.h"
 
 #include <sys/mman.h>
