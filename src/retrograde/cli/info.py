@@ -1,4 +1,4 @@
-"""Tell what a recording holds: how it was made, how much there is, and what is missing.
+"""Tell what a recording holds: how it was made, how much there is, what is missing, and whether it can be replayed.
 
     retrograde info
     retrograde info nginx-3 --verify
@@ -16,6 +16,9 @@ from retrograde.cli.ls import duration_text, size_text, started_text
 from retrograde.errors import EXIT_DONE, EXIT_FAILED
 from retrograde.recording import Recording
 from retrograde.recording.describe import command_text, describe, printable
+from retrograde.recording.replayable import obstacles, shortened, unfaithful
+
+_MOST_UNFAITHFUL = 20
 
 HELP = "what a recording holds"
 
@@ -41,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _content(recording: Recording) -> dict[str, Any]:
-    scan = recording.summary
+    scan, images = recording.summary, recording.images
+    reasons = obstacles(recording)
     return {
         **describe(recording).as_dict(),
         "kind": recording.kind,
@@ -49,6 +53,11 @@ def _content(recording: Recording) -> dict[str, Any]:
         "blocks": dict(scan.blocks),
         "raw_bytes": scan.raw_bytes,
         "stored_bytes": scan.stored_bytes,
+        "images": len(images),
+        "image_bytes": sum(images.values()),
+        "replayable": not reasons,
+        "obstacles": reasons,
+        "unfaithful": unfaithful(recording.end),
         "first_ns": scan.time_min,
         "last_ns": scan.time_max,
         "info": recording.info,
@@ -71,6 +80,7 @@ def _print(content: dict[str, Any]) -> None:
         ("duration", duration_text(content["duration_ns"])),
         ("machine", " ".join(str(info[key]) for key in ("hostname", "arch", "kernel") if info.get(key))),
         ("cpus", info.get("cpus")),
+        ("cpu", _cpu_text(info.get("cpu"))),
         ("grade", info.get("grade")),
         ("backend", info.get("backend")),
         ("snaplen", info.get("snaplen") if info.get("grade") != "replay" else None),
@@ -79,17 +89,44 @@ def _print(content: dict[str, Any]) -> None:
         ("events", f"{events:,}"),
         ("lost", f"{content['lost']:,}"),
         ("size", f"{size_text(content['size'])} ({size_text(content['raw_bytes'])} uncompressed{per_event})"),
+        ("images", _images_text(content["images"], content["image_bytes"])),
         ("blocks", ", ".join(f"{count} {name}" for name, count in content["blocks"].items())),
         ("ended", end.get("reason")),
         ("error", end.get("error")),
         ("exit", _exit_text(end.get("exit_status"))),
         ("state", content["state"]),
+        ("replayable", _replayable_text(content)),
     ]
     for name, value in lines:
         if value not in (None, ""):
             print(f"{name + ':':<11} {printable(str(value))}")
+    for each in shortened(content["unfaithful"], _MOST_UNFAITHFUL):
+        print(f"{'unfaithful:':<11} {each}")
     for problem in content["problems"]:
         print(f"{'problem:':<11} {printable(problem)}")
+
+
+def _cpu_text(cpu: object) -> str | None:
+    """Name a processor: by its model, on arm64 by its main ID register."""
+    if not isinstance(cpu, dict):
+        return None
+    midr = cpu.get("midr")
+    model = cpu.get("model") or (f"MIDR {midr:#x}" if isinstance(midr, int) else None)
+    return str(model) if model else None
+
+
+def _images_text(count: int, size: int) -> str | None:
+    """Say what is kept of mapped files."""
+    if not count:
+        return None
+    return f"{count:,} file{'s' if count > 1 else ''} that the program mapped, {size_text(size)}"
+
+
+def _replayable_text(content: dict[str, Any]) -> str:
+    """Say whether it can be replayed, and why not."""
+    if content["obstacles"]:
+        return f"no: {'; '.join(content['obstacles'])}"
+    return "yes, but what is unfaithful may differ" if content["unfaithful"] else "yes"
 
 
 def _exit_text(status: object) -> str | None:

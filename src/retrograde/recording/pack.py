@@ -9,27 +9,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
 from retrograde.errors import CannotError, UsageError
-from retrograde.recording import store
+from retrograde.recording import images, store
 from retrograde.recording.sources import INCOMPLETE_NAME, INFO_NAME, Folder, PackedFile, Source, open_place
 
 _CHUNK = 1 << 20
-
-
-class _Reader:
-    """A source as the file object that the archive's writer takes."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._at = 0
-
-    def read(self, count: int) -> bytes:
-        data = self._source.read(self._at, count)
-        self._at += len(data)
-        return data
+# With this in front, the name of an image still fits the 100 bytes that a header of the archive has for it.
+_MAX_NAME = 60
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
@@ -58,7 +48,7 @@ def pack(path: Path, output: Path, *, force: bool = False) -> None:
             raise UsageError(f"{output} exists already", hint="choose another name, or replace it with --force")
         temporary = output.with_name(f".{output.name[:200]}.{os.getpid()}")
         try:
-            _write(place, temporary, path.name if 0 < len(os.fsencode(path.name)) <= 80 else "recording")
+            _write(place, temporary, path.name if 0 < len(os.fsencode(path.name)) <= _MAX_NAME else "recording")
             store.give(temporary)
             temporary.replace(output)
         except OSError as error:
@@ -82,12 +72,16 @@ def _write(folder: Folder, output: Path, name: str) -> None:
         if folder.incomplete:
             archive.addfile(_member(f"{name}/{INCOMPLETE_NAME}", 0))
         for number in folder.numbers():
-            events = folder.open(number)
-            try:
-                # A file that grows meanwhile is taken as long as it is now.
-                archive.addfile(_member(f"{name}/{events.name}", events.size()), _Reader(events))  # type: ignore[arg-type]
-            finally:
-                events.close()
+            _add(archive, name, folder.open(number))
+        for image in folder.images():
+            _add(archive, f"{name}/{images.FOLDER_NAME}", folder.open_image(image))
+
+
+def _add(archive: tarfile.TarFile, folder: str, source: Source) -> None:
+    # A file that grows meanwhile is taken as long as it is now.
+    size = source.size()
+    with images.SourceFile(source) as file:
+        archive.addfile(_member(f"{folder}/{source.name}", size), file)
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -125,15 +119,20 @@ def _create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
+def _copy(source: Source, path: Path) -> None:
+    with images.SourceFile(source) as content, os.fdopen(_create(path), "wb") as file:
+        shutil.copyfileobj(content, file, _CHUNK)
+
+
 def _unpack(place: PackedFile, folder: Path) -> None:
     (folder / INCOMPLETE_NAME).touch(mode=0o600)
     for number in place.numbers():
-        source = place.open(number)
-        with os.fdopen(_create(folder / f"events-{number:06}"), "wb") as file:
-            at = 0
-            while data := source.read(at, _CHUNK):
-                file.write(data)
-                at += len(data)
+        _copy(place.open(number), folder / f"events-{number:06}")
+    names = place.images()
+    if names:
+        (folder / images.FOLDER_NAME).mkdir(mode=0o700)
+    for name in names:
+        _copy(place.open_image(name), folder / images.FOLDER_NAME / name)
     info = place.info()
     if info is not None:
         with os.fdopen(_create(folder / INFO_NAME), "wb") as file:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from retrograde.errors import FormatError, NotFoundError
+from retrograde.errors import CannotError, FormatError, NotFoundError
 from retrograde.events import Event
 from retrograde.recording.batch import Batch
 from retrograde.recording.blocks import Block, BlockType, Continuity, Problem, parse_object
@@ -128,6 +129,11 @@ class Recording:
         return self._place.incomplete
 
     @property
+    def from_start(self) -> bool:
+        """Whether the first file is there; a flight recorder has forgotten its oldest ones."""
+        return self._place.numbers()[:1] in ([], [0])
+
+    @property
     def losses(self) -> list[dict[str, Any]]:
         """What the capture lost and when, a dictionary for each LOSS block."""
         return self._scanned().losses
@@ -156,6 +162,37 @@ class Recording:
         """Bytes on disk."""
         return self._place.stored_size()
 
+    @property
+    def images(self) -> dict[str, int]:
+        """The bytes of each image, the content of a mapped file, by its name."""
+        return self._place.images()
+
+    def image(self, name: str) -> BinaryIO:
+        """Open an image.
+
+        Args:
+            name: 32 hexadecimal digits, as a line of MAPS has them; checked, since it may be anything.
+
+        Returns:
+            A file object. What it holds is the recording's, and so from whoever made it.
+
+        Raises:
+            FormatError: it is no name of an image, or what is there is no regular file.
+            NotFoundError: there is no such image.
+            CannotError: it may not be read.
+        """
+        from retrograde.recording.images import SourceFile, check_name
+
+        check_name(name)
+        try:
+            return io.BufferedReader(SourceFile(self._place.open_image(name)))
+        except FileNotFoundError:
+            raise NotFoundError(f"{self.path} holds no image {name}") from None
+        except PermissionError:
+            raise CannotError(f"the image {name} of {self.path} may not be read") from None
+        except OSError as error:
+            raise FormatError(f"the image {name} of {self.path} cannot be read: {error.strerror}") from None
+
     def verify(self) -> list[str]:
         """Read every block and return all problems."""
         for _ in self.blocks():
@@ -163,7 +200,7 @@ class Recording:
         return self.problems
 
     def _continuity(self) -> Continuity:
-        return Continuity(from_start=self._place.numbers()[:1] in ([], [0]))
+        return Continuity(from_start=self.from_start)
 
     def _info_file(self) -> dict[str, Any] | None:
         text = self._place.info()

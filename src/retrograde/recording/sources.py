@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrograde.errors import CannotError, FormatError, NotFoundError
+from retrograde.recording import images
 from retrograde.recording.blocks import STREAM_MAGIC
 from retrograde.recording.tar import TarMember, read_members
 
@@ -59,6 +60,20 @@ class Source:
             self.descriptor = -1
 
 
+def _open_regular(name: str, folder: int) -> int:
+    """Open a file of a folder, never through a link, and nothing but a regular file.
+
+    Raises:
+        OSError: it is none, or cannot be opened.
+    """
+    # O_NONBLOCK: a FIFO of that name must not hold us.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no regular file", name)
+    return descriptor
+
+
 class Folder:
     """A recording's folder.
 
@@ -83,15 +98,6 @@ class Folder:
         matches = (EVENTS_NAME.fullmatch(name) for name in os.listdir(self._descriptor))
         return sorted({int(match[1]) for match in matches if match})
 
-    def _open(self, name: str) -> int:
-        # O_NONBLOCK: a FIFO of that name must not hold us.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=self._descriptor)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "is no regular file", name)
-        return descriptor
-
     def open(self, number: int) -> Source:
         """Open an events file.
 
@@ -99,12 +105,12 @@ class Folder:
             OSError: it is gone, not readable, or no regular file.
         """
         name = f"events-{number:06}"
-        return Source(name, number, self._open(name))
+        return Source(name, number, _open_regular(name, self._descriptor))
 
     def info(self) -> bytes | None:
         """Return info.json, None where there is none that can be read."""
         try:
-            descriptor = self._open(INFO_NAME)
+            descriptor = _open_regular(INFO_NAME, self._descriptor)
         except OSError:
             return None
         try:
@@ -125,7 +131,37 @@ class Folder:
     def stored_size(self) -> int:
         """Return the bytes of its files."""
         names = [name for name in os.listdir(self._descriptor) if EVENTS_NAME.fullmatch(name) or name == INFO_NAME]
-        return sum(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_size for name in names)
+        sizes = (os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_size for name in names)
+        return sum(sizes) + sum(self.images().values())
+
+    def _open_images(self) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(images.FOLDER_NAME, flags, dir_fd=self._descriptor)
+
+    def images(self) -> dict[str, int]:
+        """Return the bytes of each image by its name."""
+        try:
+            folder = self._open_images()
+        except OSError:
+            return {}
+        try:
+            names = sorted(name for name in os.listdir(folder) if images.NAME.fullmatch(name))
+            found = ((name, os.stat(name, dir_fd=folder, follow_symlinks=False)) for name in names)
+            return {name: status.st_size for name, status in found if stat.S_ISREG(status.st_mode)}
+        finally:
+            os.close(folder)
+
+    def open_image(self, name: str) -> Source:
+        """Open an image, whose name has been checked.
+
+        Raises:
+            OSError: it is not there, not readable, or no regular file.
+        """
+        folder = self._open_images()
+        try:
+            return Source(name, 0, _open_regular(name, folder))
+        finally:
+            os.close(folder)
 
 
 class PackedFile:
@@ -143,9 +179,13 @@ class PackedFile:
         self._descriptor = descriptor
         self._members: dict[int, TarMember] = {}
         self._texts: dict[str, TarMember] = {}
+        self._images: dict[str, TarMember] = {}
         for member in read_members(descriptor):
             match = EVENTS_NAME.fullmatch(member.name)
-            if match:
+            if member.folder == images.FOLDER_NAME:
+                if images.NAME.fullmatch(member.name):
+                    self._images.setdefault(member.name, member)
+            elif match:
                 self._members.setdefault(int(match[1]), member)
             elif member.name in (INFO_NAME, INCOMPLETE_NAME):
                 self._texts.setdefault(member.name, member)
@@ -185,6 +225,25 @@ class PackedFile:
     def stored_size(self) -> int:
         """Return the bytes of the file."""
         return os.fstat(self._descriptor).st_size
+
+    def images(self) -> dict[str, int]:
+        """Return the bytes of each image by its name."""
+        return {name: self._image(name, self._descriptor).size() for name in sorted(self._images)}
+
+    def _image(self, name: str, descriptor: int) -> Source:
+        member = self._images[name]
+        return Source(name, 0, descriptor, member.start, member.length, owned=descriptor != self._descriptor)
+
+    def open_image(self, name: str) -> Source:
+        """Open an image, whose name has been checked.
+
+        Raises:
+            OSError: it is not there.
+        """
+        if name not in self._images:
+            raise FileNotFoundError(errno.ENOENT, "is not there", name)
+        # It may stay open for longer than the recording.
+        return self._image(name, os.dup(self._descriptor))
 
 
 class StreamFile:
@@ -226,6 +285,14 @@ class StreamFile:
     def stored_size(self) -> int:
         """Return the bytes of the file."""
         return os.fstat(self._descriptor).st_size
+
+    def images(self) -> dict[str, int]:
+        """Return nothing: a bare stream has no images."""
+        return {}
+
+    def open_image(self, name: str) -> Source:
+        """Raise OSError: a bare stream has no images."""
+        raise FileNotFoundError(errno.ENOENT, "is not there", name)
 
 
 Place = Folder | PackedFile | StreamFile

@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 
 from retrograde.errors import CannotError, NotFoundError, UsageError
+from retrograde.recording import images
 from retrograde.recording.sources import EVENTS_NAME, INCOMPLETE_NAME, INFO_NAME
 
 LATEST = "latest"
 PACKED_SUFFIX = ".rgtr"
+_FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -49,14 +51,34 @@ def recordings_folder() -> Path:
 
 
 def give(path: Path) -> None:
-    """Give a file, a link or an (own) folder and what it holds to the user who called sudo."""
+    """Give a file, a link or an (own) folder and all that it holds to the user who called sudo."""
     target = owner()
     if target is None:
         return
-    os.chown(path, *target, follow_symlinks=False)
-    if path.is_dir() and not path.is_symlink():
-        for entry in path.iterdir():
-            os.chown(entry, *target, follow_symlinks=False)
+    try:
+        folder = os.open(path, _FOLDER_ITSELF)
+    except OSError:  # no folder: a file, or a link to one
+        os.chown(path, *target, follow_symlinks=False)
+        return
+    try:
+        _give_folder(folder, target)
+    finally:
+        os.close(folder)
+
+
+def _give_folder(folder: int, target: tuple[int, int]) -> None:
+    """Give an open folder and all that it holds; itself last, since whoever has it may put links in its place."""
+    for name in os.listdir(folder):
+        try:
+            inner = os.open(name, _FOLDER_ITSELF, dir_fd=folder)
+        except OSError:
+            os.chown(name, *target, dir_fd=folder, follow_symlinks=False)
+            continue
+        try:
+            _give_folder(inner, target)
+        finally:
+            os.close(inner)
+    os.fchown(folder, *target)
 
 
 def _make_folder(folder: Path) -> None:
@@ -200,6 +222,34 @@ def is_inside(path: Path) -> bool:
     return path.resolve().parent == recordings_folder().resolve()
 
 
+def _files(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files and the folders that a recording's folder holds.
+
+    Raises:
+        UsageError: something else is among them.
+    """
+    files, folders = [], []
+    foreign = []
+    for name in sorted(os.listdir(path)):
+        entry = path / name
+        if name == images.FOLDER_NAME and entry.is_dir() and not entry.is_symlink():
+            folders.append(entry)
+            names = sorted(os.listdir(entry))
+            files += [entry / each for each in names]
+            foreign += [f"{name}/{each}" for each in names if not _is_image(each)]
+        else:
+            files.append(entry)
+            if not EVENTS_NAME.fullmatch(name) and name not in (INFO_NAME, INCOMPLETE_NAME, images.FOLDER_NAME):
+                foreign.append(name)
+    if foreign:
+        raise UsageError(f"{path} is not removed: it also holds {foreign[0]!r}, which is no part of a recording")
+    return files, folders
+
+
+def _is_image(name: str) -> bool:
+    return bool(images.NAME.fullmatch(name)) or name == images.UNFINISHED_NAME
+
+
 def remove(path: Path) -> None:
     """Remove a recording: the files that the format knows, and their folder. A link is removed, not what it names.
 
@@ -211,16 +261,13 @@ def remove(path: Path) -> None:
         if path.is_symlink() or path.is_file():
             path.unlink()
             return
-        names = os.listdir(path)
-        foreign = sorted(
-            name for name in names if not EVENTS_NAME.fullmatch(name) and name not in (INFO_NAME, INCOMPLETE_NAME)
-        )
-        if foreign or (not names and not is_inside(path)):
-            what = f"it also holds {foreign[0]!r}" if foreign else "it is empty"
-            raise UsageError(f"{path} is not removed: {what}, which is no part of a recording")
-        for name in names:
-            (path / name).unlink()
-        path.rmdir()
+        files, folders = _files(path)
+        if not files and not folders and not is_inside(path):
+            raise UsageError(f"{path} is not removed: it is empty, which is no part of a recording")
+        for file in files:
+            file.unlink()
+        for folder in [*folders, path]:
+            folder.rmdir()
     except FileNotFoundError:
         raise NotFoundError(f"there is no recording at {path}") from None
     except OSError as error:

@@ -21,10 +21,12 @@ class TarMember(NamedTuple):
 
     Attributes:
         name: without its folder.
+        folder: the name of the folder it lies in, without those around it.
         start, length: where its bytes lie in the archive.
     """
 
     name: str
+    folder: str
     start: int
     length: int
 
@@ -52,12 +54,13 @@ def read_members(descriptor: int) -> Iterator[TarMember]:
         if len(header) < _BLOCK or not header.strip(b"\0"):
             return
         length = _number(header[124:136])
-        if length is None or _number(header[148:156]) != _checksum(header):
+        if length is None or length < 0 or _number(header[148:156]) != _checksum(header):
             return
         at += _BLOCK
         if header[156:157] in _REGULAR:
             name = header[:100].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-            yield TarMember(posixpath.basename(name), at, length)
+            folder, base = posixpath.split(name)
+            yield TarMember(base, posixpath.basename(folder), at, length)
         at += (length + _BLOCK - 1) // _BLOCK * _BLOCK
         if at > size:
             return
