@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from retrograde.record.report import Outcome
+from retrograde.recording.replayable import unfaithful
+from tests.support.recording_writer import RecordingWriter
 
 
-def _outcome(events: int, kept: int) -> Outcome:
-    return Outcome("ls-0", events, 0, 1.5, 4096, 0, "ebpf", kept, ())
+def _outcome(events: int, kept: int, *unsupported: str, unfaithful: tuple[str, ...] = ()) -> Outcome:
+    return Outcome("ls-0", events, 0, 1.5, 4096, 0, "ebpf", kept, unsupported, unfaithful)
 
 
 def test_the_summary_counts_what_was_captured() -> None:
@@ -20,3 +26,34 @@ def test_the_summary_of_a_flight_recorder_says_what_it_kept() -> None:
 
 def test_an_empty_recording_has_no_size_an_event() -> None:
     assert _outcome(0, 0).summary() == "ls-0: 0 events in 1.50 s, 0 lost, 4.0 KiB"
+
+
+def test_what_a_replay_may_not_repeat_is_named_a_line_each_and_many_are_counted() -> None:
+    few = _outcome(1, 1, "io_uring: x", "rseq: y", unfaithful=("a mapping (near event 5)", "a clock"))
+    assert few.caveats() == [
+        "a replay cannot have the effects of io_uring: x",
+        "a replay may not repeat: a mapping (near event 5)",
+        "a replay may not repeat: a clock",
+    ]
+    many = _outcome(1, 1, unfaithful=tuple(f"mapping {number}" for number in range(2000)))
+    assert many.caveats()[4:] == ["a replay may not repeat: mapping 4", "and 1,995 more"]
+
+
+def test_the_outcome_counts_images_and_takes_what_is_unfaithful_from_the_end(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "r", {"replay": {"cpu": 0}})
+    writer.image("0" * 32, bytes(100_000))
+    writer.end(unfaithful=[{"what": "a mapping", "seq": 3}], exit_status=0)
+    outcome = Outcome.of(writer.folder)
+    assert outcome.unfaithful == ("a mapping (near event 3)",)
+    assert outcome.bytes > 100_000
+
+
+@pytest.mark.parametrize("listed", [None, 5, {}, "a", [1, None, {}, {"what": 5}, {"seq": 5}, [{"what": "x"}]]])
+def test_an_end_that_lists_nonsense_lists_nothing(listed: object) -> None:
+    assert unfaithful({"unfaithful": listed}) == []
+    assert unfaithful(None) == []
+
+
+def test_what_is_unfaithful_is_told_once_and_does_not_obey_the_recording() -> None:
+    listed = [{"what": "\x1b[2J", "seq": "1"}, {"what": "a", "seq": 1}, {"what": "a", "seq": 2}, {"what": "b" * 9999}]
+    assert unfaithful({"unfaithful": listed}) == [".[2J", "a (near event 1)", "b" * 200]

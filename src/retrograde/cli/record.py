@@ -84,7 +84,6 @@ def finish(folder: Path, *, quiet: bool) -> Outcome:
     outcome = Outcome.of(folder)
     if not quiet:
         talk(f"recorded {outcome.summary()}", *next_commands(folder))
-        for call in outcome.unsupported:
-            if not call.startswith("rseq:"):  # every program of a recent libc registers one, and few use it
-                talk(f"a replay cannot have the effects of {call}")
+        for line in outcome.caveats():
+            talk(line)
     return outcome

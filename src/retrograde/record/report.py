@@ -8,7 +8,10 @@ from pathlib import Path
 
 import retrograde
 from retrograde.recording import Recording, store
+from retrograde.recording.replayable import shortened, unfaithful
 from retrograde.syscalls import load
+
+_MOST_UNFAITHFUL = 5
 
 
 def amount(number: float) -> str:
@@ -40,6 +43,7 @@ class Outcome:
         exit_status: wait status of the started command, None where none was started or it has not ended.
         backend: `ebpf` or `ptrace`.
         unsupported: calls that the table says cannot be recorded faithfully, each with the reason.
+        unfaithful: what the capture met that a replay may not be able to repeat.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Outcome:
     backend: str
     kept: int
     unsupported: tuple[str, ...]
+    unfaithful: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, folder: Path) -> Outcome:
@@ -60,16 +65,18 @@ class Outcome:
             info = recording.info
             unsupported = unsupported_calls(recording)
             kept = recording.summary.events
+            size = recording.stored_size
         return cls(
             name=folder.name if folder.parent == store.recordings_folder() else str(folder),
             events=int(end.get("events", 0)),
             lost=int(end.get("lost", 0)),
             seconds=int(end.get("duration_ns", 0)) / 1e9,
-            bytes=sum(entry.stat().st_size for entry in folder.iterdir()),
+            bytes=size,
             exit_status=end.get("exit_status"),
             backend=str(info.get("backend", "")),
             kept=kept,
             unsupported=unsupported,
+            unfaithful=tuple(unfaithful(end)),
         )
 
     @property
@@ -79,6 +86,13 @@ class Outcome:
             return None
         code = os.waitstatus_to_exitcode(self.exit_status)
         return code if code >= 0 else 128 - code
+
+    def caveats(self) -> list[str]:
+        """Return a line for each of the first things that a replay cannot have or may not repeat, and how many more."""
+        # Every program of a recent libc registers for rseq, and few use it.
+        unsupported = [call for call in self.unsupported if not call.startswith("rseq:")]
+        calls = [f"a replay cannot have the effects of {call}" for call in unsupported]
+        return calls + shortened([f"a replay may not repeat: {what}" for what in self.unfaithful], _MOST_UNFAITHFUL)
 
     def summary(self) -> str:
         """Return it in a line."""
