@@ -17,6 +17,8 @@ struct rg_config {
 	__u64 wake_mark; /* ring fill, bytes, at which the consumer is woken */
 	__u64 hold_mark; /* replay grade: at which a thread is held; 0: threads are never held */
 	__s32 execve_nr; /* the call that starts the recording of a started command */
+	__s32 mmap_nr;	 /* the calls that map files, where a replay needs to know what; else -1 */
+	__s32 shmat_nr;
 	__u8 filter_syscalls;
 	__u8 adopt_all; /* threads that nobody told us of are captured: all, or those of the wanted maps */
 	__u8 adopt_tgids;

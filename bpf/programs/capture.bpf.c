@@ -12,6 +12,8 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MAX_ENVIRONMENT 16384
+#define MAX_ERRNO	4095 /* include/linux/err.h */
+#define MAP_ANONYMOUS	0x20 /* include/uapi/asm-generic/mman-common.h */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
 
@@ -125,6 +127,16 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	return 0;
 }
 
+/* Whether the tracer has to look at what the call has mapped. */
+static __always_inline bool maps_file(const struct rg_thread *thread, long ret)
+{
+	if ((u64)ret >= (u64)-MAX_ERRNO)
+		return false;
+	if (thread->nr == config.mmap_nr)
+		return !(thread->args[3] & MAP_ANONYMOUS);
+	return thread->nr == config.shmat_nr;
+}
+
 /* Writes the record of a call of this architecture, with its memory. */
 static __noinline int emit_call_with_memory(struct scratch *s, const volatile struct rg_plan *plan, u64 deref)
 {
@@ -182,6 +194,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		emit(s, true, 0);
 		return 0;
 	}
+	if (maps_file(thread, ret) && !hold(s, RG_HOLD_EVENT, 0))
+		return 0;
 	plan = plan_of(&s->event);
 	/* A successful exec has replaced the memory it was called with; its EXEC record tells what it was. */
 	if (!(plan->op_count | (plan->flags & RG_PLAN_IRREGULAR)) || ((plan->flags & RG_PLAN_ENTER) && ret >= 0))

@@ -31,7 +31,8 @@ class Backend {
 };
 
 // Throws Failure(exit_cannot) with everything that is missing where this machine or user can't.
-std::unique_ptr<Backend> make_ebpf_backend(const Options &options, EventWriter &writer);
-std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter &writer);
+//   folder: the recording's; empty where the stream goes to a pipe.
+std::unique_ptr<Backend> make_ebpf_backend(const Options &options, EventWriter &writer, const std::string &folder);
+std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter &writer, const std::string &folder);
 
 } // namespace retrograde

@@ -6,6 +6,7 @@
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
 #include "capture/programs.h"
+#include "capture/replay_state.h"
 #include "capture/ring.h"
 #include "capture/tracer.h"
 
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <csignal>
+#include <functional>
 #include <map>
 #include <optional>
 #include <poll.h>
@@ -42,7 +44,7 @@ void ignore(int) {}
 
 class EbpfBackend : public Backend {
   public:
-    EbpfBackend(const Options &options, EventWriter &writer);
+    EbpfBackend(const Options &options, EventWriter &writer, const std::string &folder);
     ~EbpfBackend() override;
 
     void attach(Target *target) override;
@@ -53,6 +55,7 @@ class EbpfBackend : public Backend {
     // An event that did not come through its CPU's ring; it waits for its turn.
     struct Pending {
         std::vector<unsigned char> record; // complete, in wire form; or empty:
+        std::function<void()> write;       // writes it; or none:
         rg_hold hold{};                    // memory still to be copied
     };
 
@@ -62,7 +65,9 @@ class EbpfBackend : public Backend {
     void take_hold(pid_t tid);
     void take_late_holds(std::uint64_t now);
     void write(const rg_event &event);
+    void write_held(const rg_hold &hold);
     void write_pending();
+    void on_exec(pid_t tid);
     bool on_stop(pid_t tid);
     void on_end(pid_t tid, int status);
     std::vector<rg_hold> holds() const;
@@ -87,6 +92,7 @@ class EbpfBackend : public Backend {
 
     // Replay grade.
     std::optional<MemoryCopier> copier_;
+    std::optional<ReplayState> replay_; // of a command that is recorded from its start
     std::optional<Guardian> guardian_;
     std::optional<Tracer> tracer_;
     std::multimap<std::uint64_t, Pending> pending_; // by time
@@ -96,7 +102,7 @@ class EbpfBackend : public Backend {
     std::uint64_t holds_taken_ = 0, holds_missing_since_ns_ = 0;
 };
 
-EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer)
+EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer, const std::string &folder)
     : options_(options), writer_(writer), programs_(options) {
     epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
     rings_ = programs_.take_rings();
@@ -112,8 +118,11 @@ EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer)
     if (options.grade == Grade::replay) {
         copier_.emplace(options, writer);
         guardian_.emplace(programs_.holds_map());
+        if (is_replayable(options))
+            replay_.emplace(writer, folder);
         tracer_.emplace([this](pid_t tid) { return on_stop(tid); },
-                        [this](pid_t tid, int status) { on_end(tid, status); });
+                        [this](pid_t tid, int status) { on_end(tid, status); },
+                        replay_ ? [this](pid_t tid) { on_exec(tid); } : Tracer::ExecHandler());
     }
 }
 
@@ -268,6 +277,8 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
 }
 
 void EbpfBackend::write(const rg_event &event) {
+    if (replay_ && ReplayState::has_mapped(event)) // a thread that could not be held
+        replay_->write_mapped(event);
     writer_.add(event);
     if (tracer_ && event.kind == RG_EXEC && event.args[0] != event.tid)
         tracer_->forget(static_cast<pid_t>(event.args[0]));
@@ -352,9 +363,19 @@ bool EbpfBackend::stop_was_taken_away(pid_t tid) const {
     return facts.found && !facts.stopped && !(facts.pending >> (SIGSTOP - 1) & 1);
 }
 
+void EbpfBackend::write_held(const rg_hold &hold) {
+    if (replay_ && ReplayState::has_mapped(hold.event))
+        replay_->write_mapped(hold.event);
+    copier_->add(hold.event, hold.deref);
+}
+
 void EbpfBackend::write_pending() {
     auto node = pending_.extract(pending_.begin());
     Pending &pending = node.mapped();
+    if (pending.write) {
+        pending.write();
+        return;
+    }
     if (!pending.record.empty()) {
         write(*reinterpret_cast<const rg_event *>(pending.record.data()));
         return;
@@ -364,7 +385,7 @@ void EbpfBackend::write_pending() {
     const bool goes_on = !stopped && stop_was_taken_away(tid);
     if (goes_on)
         pending.hold.event.flags |= RG_FAULT;
-    copier_->add(pending.hold.event, pending.hold.deref);
+    write_held(pending.hold);
     taken_.erase(tid);
     if (stopped)
         resume(tid, pending.hold);
@@ -384,6 +405,17 @@ bool EbpfBackend::on_stop(pid_t tid) {
     take_hold(tid);
     stopped_.insert(tid);
     return true;
+}
+
+// The EXEC row is in a ring; the row of the call comes when the thread goes on.
+void EbpfBackend::on_exec(pid_t tid) {
+    const std::uint64_t now = now_ns();
+    Pending start;
+    start.write = [this, tid, now] {
+        replay_->write_start(tid, now);
+        tracer_->resume(tid);
+    };
+    pending_.emplace(now, std::move(start));
 }
 
 void EbpfBackend::resume(pid_t tid, const rg_hold &hold) {
@@ -454,8 +486,8 @@ void EbpfBackend::detach() {
 
 } // namespace
 
-std::unique_ptr<Backend> make_ebpf_backend(const Options &options, EventWriter &writer) {
-    return std::make_unique<EbpfBackend>(options, writer);
+std::unique_ptr<Backend> make_ebpf_backend(const Options &options, EventWriter &writer, const std::string &folder) {
+    return std::make_unique<EbpfBackend>(options, writer, folder);
 }
 
 } // namespace retrograde

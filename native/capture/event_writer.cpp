@@ -171,7 +171,7 @@ class EventWriter::Encoder {
         std::memcpy(header.magic, "RgBk", 4);
         header.type = static_cast<std::uint8_t>(type);
         header.codec = compressed ? 1 : 0;
-        header.version = 1;
+        header.version = stream_version;
         header.stored_length = static_cast<std::uint32_t>(payload.size());
         header.raw_length = static_cast<std::uint32_t>(raw.size());
         header.first_seq = first_seq;

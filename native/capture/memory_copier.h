@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/call_memory.h"
+#include "capture/event_rows.h"
 #include "capture/event_writer.h"
 #include "capture/options.h"
 
@@ -10,12 +11,6 @@
 #include <vector>
 
 namespace retrograde {
-
-// Memory copied at a call's start, kept until its end.
-struct SavedMemory {
-    std::vector<rg_segment> segments;
-    std::vector<unsigned char> bytes; // of the segments, in order
-};
 
 class MemoryCopier {
   public:

@@ -2,6 +2,7 @@
 
 #include "base/failure.h"
 #include "capture/kernel_types.h"
+#include "capture/replay_state.h"
 #include "capture/requirements.h"
 #include "capture/syscall_table.h"
 
@@ -121,6 +122,8 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.wake_mark = ring / 4;
     config.hold_mark = replay ? ring / 4 * 3 : 0;
     config.execve_nr = syscall_number("execve");
+    config.mmap_nr = is_replayable(options) ? syscall_number("mmap") : -1;
+    config.shmat_nr = is_replayable(options) ? syscall_number("shmat") : -1;
     config.adopt_all = options.whole_system;
     config.adopt_tgids = !options.pids.empty();
     config.adopt_comms = !options.comms.empty();

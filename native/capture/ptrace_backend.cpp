@@ -6,6 +6,7 @@
 #include "capture/backend.h"
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
+#include "capture/replay_state.h"
 #include "capture/requirements.h"
 #include "capture/syscall_table.h"
 
@@ -18,6 +19,7 @@
 #include <linux/sched.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -126,8 +128,11 @@ class Ticker {
 
 class PtraceBackend : public Backend {
   public:
-    PtraceBackend(const Options &options, EventWriter &writer)
-        : options_(options), writer_(writer), copier_(options, writer) {}
+    PtraceBackend(const Options &options, EventWriter &writer, const std::string &folder)
+        : options_(options), writer_(writer), copier_(options, writer) {
+        if (is_replayable(options))
+            replay_.emplace(writer, folder);
+    }
 
     void attach(Target *target) override;
     bool poll(std::uint64_t timeout_ns) override;
@@ -167,6 +172,7 @@ class PtraceBackend : public Backend {
     const Options &options_;
     EventWriter &writer_;
     MemoryCopier copier_;
+    std::optional<ReplayState> replay_; // of a command that is recorded from its start
     Target *target_ = nullptr;
     Ticker ticker_;
     std::unordered_map<pid_t, Thread> threads_;
@@ -423,6 +429,8 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
         thread.in_call = false;
         thread.call.exit = now_ns();
         thread.call.result = info.exit.rval;
+        if (replay_ && ReplayState::has_mapped(thread.call))
+            replay_->write_mapped(thread.call);
         if (thread.call.nr == SYS_restart_syscall && !(thread.call.flags & RG_COMPAT))
             copier_.add_continued(thread.call, thread.interrupted, thread.interrupted_deref);
         else
@@ -562,6 +570,8 @@ void PtraceBackend::on_exec(pid_t tid) {
     const SegmentView segments[] = {text_view(RG_SEG_FILENAME, filename), text_view(RG_SEG_COMM, comm),
                                     text_view(RG_SEG_ARGV, arguments), text_view(RG_SEG_ENVP, environment)};
     writer_.add(event, segments);
+    if (replay_)
+        replay_->write_start(tid, now_ns());
     warn_of_lost_privileges(tid);
 }
 
@@ -676,7 +686,7 @@ void PtraceBackend::detach() {
 
 } // namespace
 
-std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter &writer) {
+std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter &writer, const std::string &folder) {
     if (options.switches)
         throw Failure("ptrace does not see context switches (--switches): run as root so that eBPF can be used",
                       exit_cannot);
@@ -692,7 +702,7 @@ std::unique_ptr<Backend> make_ptrace_backend(const Options &options, EventWriter
         throw Failure("ptrace cannot watch for processes that nobody named (" + asked +
                           "): run as root so that eBPF can, or name the processes with --pid, or start a command",
                       exit_cannot);
-    return std::make_unique<PtraceBackend>(options, writer);
+    return std::make_unique<PtraceBackend>(options, writer, folder);
 }
 
 } // namespace retrograde

@@ -4,6 +4,8 @@
 #include "base/failure.h"
 #include "base/json.h"
 #include "capture/backend.h"
+#include "capture/cpu_facts.h"
+#include "capture/replay_state.h"
 #include "capture/snapshot.h"
 #include "capture/syscall_table.h"
 
@@ -117,7 +119,7 @@ Session::Session(const Options &options)
 void Session::make_backend() {
     if (options_.backend != BackendChoice::ptrace) {
         try {
-            backend_ = make_ebpf_backend(options_, writer_);
+            backend_ = make_ebpf_backend(options_, writer_, output_.folder());
             return;
         } catch (const Failure &failure) {
             const bool ptrace_can = (!options_.command.empty() || !options_.pids.empty()) && !options_.switches;
@@ -127,7 +129,7 @@ void Session::make_backend() {
         }
     }
     is_ebpf_ = false;
-    backend_ = make_ptrace_backend(options_, writer_);
+    backend_ = make_ptrace_backend(options_, writer_, output_.folder());
 }
 
 std::string Session::info() const {
@@ -137,7 +139,7 @@ std::string Session::info() const {
     if (!::getcwd(folder, sizeof folder))
         folder[0] = 0;
     JsonWriter json;
-    json.begin_object().member("format", 1).member("grade", options_.grade == Grade::replay ? "replay" : "observe");
+    json.begin_object().member("format", 2).member("grade", options_.grade == Grade::replay ? "replay" : "observe");
     json.member("backend", is_ebpf_ ? "ebpf" : "ptrace").member("arch", system.machine);
     json.member("kernel", system.release).member("hostname", system.nodename).key("command");
     if (options_.command.empty()) {
@@ -175,7 +177,20 @@ std::string Session::info() const {
     }
     json.end_object().key("pid");
     target_ ? json.value(target_->pid()) : json.null();
-    json.member("version", RETROGRADE_VERSION).end_object();
+    json.member("version", RETROGRADE_VERSION).member("page_size", std::int64_t{::sysconf(_SC_PAGESIZE)});
+    write_cpu_facts(json);
+    json.key("replay");
+    if (is_replayable(options_))
+        json.begin_object()
+            .member("cpu", 0)
+            .member("scheduling", "none")
+            .key("vetoed")
+            .begin_array()
+            .end_array()
+            .end_object();
+    else
+        json.null();
+    json.end_object();
     return json.text();
 }
 

@@ -18,7 +18,7 @@ namespace {
 // Stream header, as docs/reference/recording-format.md has it: magic, version, stamp.
 struct StreamHeader {
     unsigned char magic[8] = {0x89, 'R', 'G', 'T', 'R', 0x0d, 0x0a, 0x1a};
-    std::uint32_t version = 1;
+    std::uint32_t version = stream_version;
     std::uint32_t stamp;
 };
 static_assert(sizeof(StreamHeader) == 16);

@@ -14,6 +14,9 @@ namespace retrograde {
 // A flight recorder begins a new file with each such part of what it is to keep; all but that are always there.
 inline constexpr std::uint64_t rotated_parts = 8;
 
+// Version of the format (docs/reference/recording-format.md).
+inline constexpr std::uint16_t stream_version = 2;
+
 class StreamOutput {
   public:
     // Creates the folder (0700, must not exist or be empty) and its first file, or takes stdout. Throws Failure.

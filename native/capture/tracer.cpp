@@ -10,7 +10,6 @@ namespace retrograde {
 
 namespace {
 
-// Not exec: it would stop each exec, for what the EXEC record tells too.
 constexpr long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
 
 // Whether the SIGSTOP that a thread has stopped with came from an eBPF program (bpf_send_signal sends as the kernel).
@@ -21,10 +20,11 @@ bool sent_by_kernel(pid_t tid) {
 
 } // namespace
 
-Tracer::Tracer(HoldHandler on_hold, EndHandler on_end) : on_hold_(std::move(on_hold)), on_end_(std::move(on_end)) {}
+Tracer::Tracer(HoldHandler on_hold, EndHandler on_end, ExecHandler on_exec)
+    : on_hold_(std::move(on_hold)), on_end_(std::move(on_end)), on_exec_(std::move(on_exec)) {}
 
 void Tracer::attach(pid_t pid) {
-    if (::ptrace(PTRACE_SEIZE, pid, nullptr, options) != 0)
+    if (::ptrace(PTRACE_SEIZE, pid, nullptr, options | (on_exec_ ? PTRACE_O_TRACEEXEC : 0)) != 0)
         throw attach_failure(pid, errno);
     tracees_.insert(pid);
 }
@@ -51,6 +51,8 @@ void Tracer::handle_stop(pid_t tid, int status) {
     if (event == PTRACE_EVENT_STOP) {
         bool group_stop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
         ::ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, tid, nullptr, nullptr);
+    } else if (event == PTRACE_EVENT_EXEC) {
+        on_exec_(tid);
     } else if (event != 0) {
         ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
     } else if (signal != SIGSTOP) {

@@ -18,7 +18,11 @@ class Tracer {
     // Called when a thread has ended, with its wait status.
     using EndHandler = std::function<void(pid_t tid, int wait_status)>;
 
-    Tracer(HoldHandler on_hold, EndHandler on_end);
+    // Called for a thread that has stopped in a successful exec: it stays stopped until resume().
+    using ExecHandler = std::function<void(pid_t tid)>;
+
+    // Without on_exec there are no stops in exec.
+    Tracer(HoldHandler on_hold, EndHandler on_end, ExecHandler on_exec);
 
     // Attaches to a process with one thread, and to all that will descend from it. Throws Failure.
     void attach(pid_t pid);
@@ -40,6 +44,7 @@ class Tracer {
 
     HoldHandler on_hold_;
     EndHandler on_end_;
+    ExecHandler on_exec_;
     std::set<pid_t> tracees_;
     std::set<pid_t> stop_again_; // held by us, and stopped by somebody else at the same moment
 };

@@ -264,8 +264,8 @@ def _tmpfs(folder: Path, options: str) -> Iterator[Path]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path, as_root: None) -> Iterator[Path]:
-    """A file system of 3 MiB."""
-    with _tmpfs(tmp_path / "small", "size=3m") as folder:
+    """A file system of 5 MiB."""
+    with _tmpfs(tmp_path / "small", "size=5m") as folder:
         yield folder
 
 

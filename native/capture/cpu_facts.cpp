@@ -1,0 +1,65 @@
+#include "capture/cpu_facts.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace retrograde {
+
+namespace {
+
+// What stands behind the first line "NAME : " of /proc/cpuinfo.
+std::string cpuinfo(const std::string &name) {
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with(name) && line.find_first_not_of("\t ", name.size()) == line.find(':')) {
+            const std::size_t at = line.find_first_not_of(' ', line.find(':') + 1);
+            return at == std::string::npos ? "" : line.substr(at);
+        }
+    return "";
+}
+
+#if defined(__x86_64__)
+[[gnu::target("xsave")]] std::uint64_t read_xcr0() {
+    return _xgetbv(0);
+}
+
+void write_registers_of_architecture(JsonWriter &json) {
+    unsigned a, b, c, d;
+    if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE))
+        json.member("xcr0", read_xcr0());
+}
+#else
+void write_registers_of_architecture(JsonWriter &json) {
+    std::ifstream file("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1");
+    if (std::string midr; file >> midr)
+        json.member("midr", std::uint64_t{std::strtoull(midr.c_str(), nullptr, 16)});
+    std::uint64_t value;
+    asm("mrs %0, ctr_el0" : "=r"(value));
+    json.member("ctr", value);
+    asm("mrs %0, dczid_el0" : "=r"(value));
+    json.member("dczid", value);
+}
+#endif
+
+} // namespace
+
+void write_cpu_facts(JsonWriter &json) {
+    const std::string model = cpuinfo("model name"), features = cpuinfo("flags");
+    json.key("cpu").begin_object().member("model", model).key("features").begin_array();
+    std::istringstream words(features.empty() ? cpuinfo("Features") : features);
+    for (std::string word; words >> word;)
+        json.value(word);
+    json.end_array();
+    write_registers_of_architecture(json);
+    json.end_object();
+}
+
+} // namespace retrograde

@@ -1,0 +1,227 @@
+#include "capture/replay_state.h"
+
+#include "capture/process_facts.h"
+#include "capture/registers.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace retrograde {
+
+namespace {
+
+const std::uint64_t page_size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+
+std::uint64_t page_of(std::uint64_t address) {
+    return address & ~(page_size - 1);
+}
+
+std::uint64_t page_end(std::uint64_t address) {
+    return page_of(address + page_size - 1);
+}
+
+// Behind what the stack begins with: argc, argv and a NULL, envp and a NULL.
+std::uint64_t find_auxiliary_vector(const ProcessMemory &memory, std::uint64_t sp) {
+    std::uint64_t count = 0, at = sp;
+    constexpr std::uint64_t most = 8 << 20; // bytes; exec takes 6 MiB at most
+    if (!memory.get(at, count) || count > most / sizeof count)
+        return 0;
+    at += (1 + count + 1) * sizeof count;
+    std::vector<std::uint64_t> words(page_size / sizeof(std::uint64_t));
+    for (; at - sp < 2 * most;) {
+        const std::size_t got = memory.read(at, words.data(), words.size() * sizeof words[0]) / sizeof words[0];
+        const auto end = words.begin() + static_cast<std::ptrdiff_t>(got);
+        const auto null = std::find(words.begin(), end, 0);
+        at += static_cast<std::uint64_t>(null - words.begin()) * sizeof words[0];
+        if (null != end)
+            return at + sizeof words[0];
+        if (got < words.size())
+            return 0;
+    }
+    return 0;
+}
+
+// The program asks for the time by system calls then, which are recorded.
+void hide_vdso(pid_t tid, const ProcessMemory &memory, std::uint64_t sp) {
+    struct {
+        std::uint64_t type, value;
+    } entry{};
+    std::uint64_t at = find_auxiliary_vector(memory, sp);
+    for (; at && memory.get(at, entry) && entry.type != AT_NULL; at += sizeof entry)
+        if (entry.type == AT_SYSINFO_EHDR)
+            ::ptrace(PTRACE_POKEDATA, tid, reinterpret_cast<void *>(at), AT_IGNORE);
+}
+
+// The 47th field of /proc/PID/stat; the second is a name with anything in it.
+std::uint64_t start_of_heap(pid_t tid) {
+    const std::string stat = read_proc_file(tid, "stat", 4096);
+    std::size_t at = stat.rfind(')');
+    for (int field = 2; field < 47 && at != std::string::npos; field++)
+        at = stat.find(' ', at + 1);
+    return at == std::string::npos ? 0 : std::strtoull(stat.c_str() + at, nullptr, 10);
+}
+
+std::uint64_t stack_limit(pid_t tid) {
+    rlimit limit{};
+    if (::prlimit(tid, RLIMIT_STACK, nullptr, &limit) == 0)
+        return limit.rlim_cur;
+    // Of a program that has changed its user, only this can be seen.
+    const std::string limits = read_proc_file(tid, "limits", 1 << 14), name = "Max stack size";
+    const std::size_t at = limits.find(name);
+    const char *text = at == std::string::npos ? "unlimited" : limits.c_str() + at + name.size();
+    text += std::strspn(text, " ");
+    return *text == 'u' ? RLIM_INFINITY : std::strtoull(text, nullptr, 10);
+}
+
+rg_event row(rg_kind kind, pid_t pid, pid_t tid, std::uint64_t time) {
+    rg_event event{};
+    event.size = sizeof event;
+    event.kind = static_cast<__u8>(kind);
+    event.pid = static_cast<__u32>(pid);
+    event.tid = static_cast<__u32>(tid);
+    event.nr = -1;
+    event.enter = event.exit = time;
+    return event;
+}
+
+void add_register_set(EventRows &rows, pid_t tid, unsigned arg, unsigned set) {
+    if (const std::vector<unsigned char> bytes = read_register_set(tid, set); !bytes.empty())
+        rows.add(arg, 0, 0, bytes);
+}
+
+} // namespace
+
+bool is_replayable(const Options &options) {
+    return options.grade == Grade::replay && !options.command.empty() && !options.syscalls && options.last_bytes == 0 &&
+           options.last_ns == 0;
+}
+
+ReplayState::ReplayState(EventWriter &writer, const std::string &recording_folder)
+    : writer_(writer), images_(recording_folder) {}
+
+void ReplayState::write_start(pid_t tid, std::uint64_t now) {
+    GeneralRegisters registers{};
+    if (!read_registers(tid, registers))
+        return;
+    const ProcessMemory memory(tid);
+    const std::uint64_t sp = stack_pointer(registers);
+    hide_vdso(tid, memory, sp);
+    rg_event event = row(RG_START, tid, tid, now); // exec leaves the main thread alone
+    event.args[0] = start_of_heap(tid);
+    event.args[1] = stack_limit(tid);
+    EventRows rows(writer_, buffer_, event);
+    add_register_set(rows, tid, RG_SEG_REGISTERS, NT_PRSTATUS);
+    add_register_set(rows, tid, RG_SEG_FPREGISTERS, fp_registers);
+#if defined(__aarch64__)
+    add_register_set(rows, tid, RG_SEG_TLS, NT_ARM_TLS);
+#endif
+    const std::vector<Mapping> map = read_memory_map(tid);
+    std::vector<std::string> images;
+    add_map(rows, tid, map, images);
+    for (std::size_t i = 0; i < map.size(); i++) {
+        Mapping mapping = map[i];
+        if (mapping.start <= sp && sp < mapping.end)
+            mapping.start = page_of(sp);
+        if (mapping.path == "[vdso]" || mapping.is_writable() || (mapping.has_file() && images[i].empty()))
+            add_content(rows, tid, mapping);
+    }
+    rows.finish();
+}
+
+void ReplayState::add_map(EventRows &rows, pid_t tid, const std::vector<Mapping> &map,
+                          std::vector<std::string> &images) {
+    std::string text;
+    for (const Mapping &mapping : map) {
+        images.push_back(images_.of(tid, mapping));
+        text += maps_line(mapping, images.back());
+    }
+    rows.add(RG_SEG_MAPS, text);
+}
+
+void ReplayState::add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const {
+    if (!mapping.is_readable())
+        return;
+    std::uint64_t length = mapping.length();
+    if (mapping.has_file()) {
+        struct stat status {};
+        if (!stat_mapped_file(tid, mapping, status) || !S_ISREG(status.st_mode))
+            return; // a device's memory is not to be read by others than its program
+        // Behind the end of the file there is nothing.
+        const auto size = static_cast<std::uint64_t>(status.st_size);
+        length = size > mapping.offset ? std::min(length, page_end(size - mapping.offset)) : 0;
+    } else if (!mapping.path.starts_with("[vdso]")) {
+        add_pages(rows, tid, mapping.start, mapping.end);
+        return;
+    }
+    if (length > 0)
+        rows.copy(ProcessMemory(tid), {mapping.start, length, length, RG_SEG_MEMORY, 0});
+}
+
+// Of memory without a file, the pages that are there: the others are zero (Documentation/admin-guide/mm/pagemap.rst).
+void ReplayState::add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std::uint64_t end) const {
+    constexpr std::uint64_t present_or_swapped = 3ull << 62;
+    constexpr std::size_t at_once = 8192;
+    const ProcessMemory memory(tid);
+    const UniqueFd pages(::open(("/proc/" + std::to_string(tid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
+    std::vector<std::uint64_t> entries(at_once);
+    std::uint64_t run = start; // where the present pages before `at` begin
+    auto end_run = [&](std::uint64_t at) {
+        if (run < at)
+            rows.copy(memory, {run, at - run, at - run, RG_SEG_MEMORY, 0});
+    };
+    for (std::uint64_t at = start; at < end;) {
+        const std::size_t wanted = std::min<std::size_t>(at_once, (end - at) / page_size);
+        const ssize_t got = ::pread(pages.get(), entries.data(), wanted * sizeof entries[0],
+                                    static_cast<off_t>(at / page_size * sizeof entries[0]));
+        if (got != static_cast<ssize_t>(wanted * sizeof entries[0])) {
+            end_run(end);
+            return;
+        }
+        for (std::size_t i = 0; i < wanted; i++, at += page_size)
+            if (!(entries[i] & present_or_swapped)) {
+                end_run(at);
+                run = at + page_size;
+            }
+    }
+    end_run(end);
+}
+
+bool ReplayState::has_mapped(const rg_event &call) {
+    const bool failed = call.result < 0 && call.result >= -4095;
+    if (call.kind != RG_SYSCALL || (call.flags & RG_COMPAT) || failed)
+        return false;
+    return (call.nr == SYS_mmap && !(call.args[3] & MAP_ANONYMOUS)) || call.nr == SYS_shmat;
+}
+
+void ReplayState::write_mapped(const rg_event &call) {
+    const auto tid = static_cast<pid_t>(call.tid);
+    const auto start = static_cast<std::uint64_t>(call.result);
+    std::vector<Mapping> map = read_memory_map(tid);
+    std::uint64_t length = page_end(call.args[1]);
+    if (call.nr == SYS_shmat) { // the size is not among the arguments
+        const auto found = std::find_if(map.begin(), map.end(), [=](const Mapping &m) { return m.start == start; });
+        length = found != map.end() ? found->length() : 0;
+    }
+    map = cut_to(std::move(map), start, start + length);
+    rg_event event = row(RG_MAPPED, static_cast<pid_t>(call.pid), tid, call.exit);
+    event.cpu = call.cpu;
+    event.args[0] = start;
+    event.args[1] = length;
+    EventRows rows(writer_, buffer_, event);
+    std::vector<std::string> images;
+    add_map(rows, tid, map, images);
+    for (std::size_t i = 0; i < map.size(); i++)
+        if (images[i].empty() || map[i].changes_unseen())
+            add_content(rows, tid, map[i]);
+    rows.finish();
+}
+
+} // namespace retrograde

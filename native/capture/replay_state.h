@@ -1,0 +1,42 @@
+// What a replay needs besides the calls (docs/reference/recording-format.md): the state in which each program starts,
+// and what is mapped later. Both back ends use it, on threads that are stopped.
+#pragma once
+
+#include "capture/event_rows.h"
+#include "capture/event_writer.h"
+#include "capture/images.h"
+#include "capture/options.h"
+
+#include <sys/types.h>
+#include <vector>
+
+namespace retrograde {
+
+// Whether a capture records the start of a command with all that a replay needs.
+bool is_replayable(const Options &options);
+
+class ReplayState {
+  public:
+    ReplayState(EventWriter &writer, const std::string &recording_folder);
+
+    // A thread has stopped in its exec: takes the vDSO's clocks from the program, then writes its START row, with the
+    // time `now`. Nothing is written where the thread is killed meanwhile.
+    void write_start(pid_t tid, std::uint64_t now);
+
+    // Whether a MAPPED row stands before the row of this call, which has returned.
+    static bool has_mapped(const rg_event &call);
+
+    // Writes that row.
+    void write_mapped(const rg_event &call);
+
+  private:
+    void add_map(EventRows &rows, pid_t tid, const std::vector<Mapping> &map, std::vector<std::string> &images);
+    void add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const;
+    void add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std::uint64_t end) const;
+
+    EventWriter &writer_;
+    Images images_;
+    std::vector<unsigned char> buffer_;
+};
+
+} // namespace retrograde

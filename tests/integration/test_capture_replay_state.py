@@ -1,0 +1,145 @@
+"""What a replay-grade capture of a command records for a replay: docs/reference/recording-format.md."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import retrograde as api
+from retrograde.events import Event, Kind
+from tests.support.capturing import capture, sound_events
+
+PAGE = 4096
+REGISTERS, FPREGISTERS, MAPS, MEMORY = 21, 22, 24, 25
+AT_IGNORE, AT_SYSINFO_EHDR, AT_ENTRY = 1, 33, 9
+
+
+@pytest.fixture(params=["ebpf", "ptrace"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each back end: eBPF's needs root."""
+    if request.param == "ebpf":
+        request.getfixturevalue("as_root")
+    return str(request.param)
+
+
+def _record(capture_program: Path, folder: Path, backend: str, *words: str) -> list[Event]:
+    capture(capture_program, folder, "--backend", backend, "--grade", "replay", "--", *words)
+    return sound_events(folder)
+
+
+def _bytes(event: Event, arg: int) -> list[tuple[int, bytes]]:
+    return [(segment.address, bytes(segment.data)) for segment in event.segments if segment.arg == arg]
+
+
+def _map(event: Event) -> list[list[str]]:
+    text = b"".join(data for _, data in _bytes(event, MAPS)).decode()
+    return [line.split(" ", 6) for line in text.splitlines()]
+
+
+def _of_kind(events: list[Event], kind: Kind) -> list[Event]:
+    return [event for event in events if event.kind == kind]
+
+
+def _memory(event: Event, address: int, length: int) -> bytes:
+    for start, data in _bytes(event, MEMORY):
+        if start <= address and address + length <= start + len(data):
+            return data[address - start : address - start + length]
+    raise AssertionError(f"{address:#x} is in no segment")
+
+
+def _auxiliary_vector(start: Event, sp: int) -> dict[int, int]:
+    def word(at: int) -> int:
+        return int(struct.unpack("<Q", _memory(start, at, 8))[0])
+
+    at = sp + 8 * (1 + word(sp) + 1)
+    while word(at):
+        at += 8
+    at += 8
+    vector: dict[int, int] = {}
+    while word(at):
+        vector[word(at)] = word(at + 8)
+        at += 16
+    return vector
+
+
+def test_the_start_is_recorded(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    events = _record(capture_program, tmp_path / "r", backend, "/bin/true", "word")
+    assert [Kind(event.kind) for event in events[:3]] == [Kind.EXEC, Kind.START, Kind.SYSCALL]
+    start = events[1]
+    registers = struct.unpack("<27Q", _bytes(start, REGISTERS)[0][1])
+    pc, sp = registers[16], registers[19]
+    assert len(_bytes(start, FPREGISTERS)[0][1]) >= 512
+    stack = next(line for line in _map(start) if line[-1] == "[stack]")
+    stack_end = int(stack[0].split("-")[1], 16)
+    assert b"word\0" in _memory(start, sp, stack_end - sp)
+    vector = _auxiliary_vector(start, sp)
+    assert AT_SYSINFO_EHDR not in vector
+    assert AT_IGNORE in vector
+    assert vector[AT_ENTRY] > 0
+    code = [line for line in _map(start) if "x" in line[1] and line[5] != "-"]
+    ranges = [tuple(int(number, 16) for number in line[0].split("-")) for line in code]
+    assert any(begin <= pc < end for begin, end in ranges)
+    vdso = next(line for line in _map(start) if line[-1] == "[vdso]")
+    assert _memory(start, int(vdso[0].split("-")[0], 16), 4) == b"\x7fELF"
+    brk = next(event for event in events if event.syscall is not None and event.syscall.name == "brk")
+    assert start.args[0] == brk.result
+
+
+def test_images_hold_the_mapped_files(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    events = _record(capture_program, tmp_path / "r", backend, "/bin/true")
+    images = tmp_path / "r" / "images"
+    assert images.stat().st_mode & 0o777 == 0o700
+    named = set()
+    for event in (*_of_kind(events, Kind.START), *_of_kind(events, Kind.MAPPED)):
+        for line in _map(event):
+            if line[4] != "0":
+                named.add(line[5])
+                assert (images / line[5]).read_bytes() == Path(line[6]).read_bytes()
+                assert (images / line[5]).stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in images.iterdir()} == named
+    for event in _of_kind(events, Kind.MAPPED):
+        call = events[events.index(event) + 1]
+        assert call.syscall is not None
+        assert call.syscall.name == "mmap"
+        assert (call.tid, call.result) == (event.tid, event.args[0])
+    mapped = [e for e in events if e.syscall is not None and e.syscall.name == "mmap" and not e.args[3] & 0x20]
+    assert len(mapped) == len(_of_kind(events, Kind.MAPPED)) > 0
+
+
+def test_the_content_of_shared_writable_memory_is_recorded(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    file = tmp_path / "shared"
+    file.write_bytes(b"abc" * 1000)
+    script = f"import mmap; f = open({str(file)!r}, 'r+b'); m = mmap.mmap(f.fileno(), 0); m[0:3] = b'xyz'"
+    events = _record(capture_program, tmp_path / "r", backend, sys.executable, "-S", "-c", script)
+    event = next(event for event in _of_kind(events, Kind.MAPPED) if _map(event)[0][-1] == str(file))
+    ((address, data),) = _bytes(event, MEMORY)
+    assert address == event.args[0]
+    assert data == b"abc" * 1000 + bytes(PAGE - 3000)
+
+
+def test_a_pipe_takes_the_content_of_files_too(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    stream = tmp_path / "stream"
+    command = [str(capture_program), "--backend", backend, "--grade", "replay", "--output", "-", "--", "/bin/true"]
+    with stream.open("wb") as out:
+        subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, check=True, timeout=60)
+    with api.open(stream) as recording:
+        events = list(recording.events())
+    start = _of_kind(events, Kind.START)[0]
+    registers = struct.unpack("<27Q", _bytes(start, REGISTERS)[0][1])
+    assert all(line[5] == "-" for line in _map(start))
+    assert len(_memory(start, registers[16], 16)) == 16
+
+
+def test_information_tells_the_processor(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    _record(capture_program, tmp_path / "r", backend, "/bin/true")
+    with api.open(tmp_path / "r") as recording:
+        info = recording.info
+    assert info["format"] == 2
+    assert info["page_size"] == PAGE
+    assert "fpu" in info["cpu"]["features"]
+    assert info["cpu"]["xcr0"] & 3 == 3
+    assert info["replay"]["cpu"] >= 0
