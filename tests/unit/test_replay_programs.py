@@ -40,7 +40,7 @@ def test_ends_as_declared(program: ReplayProgram, tmp_path: Path) -> None:
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
     )
-    assert (done.returncode, done.stderr) == (program.returncode, b"")
+    assert done.returncode == program.returncode, done.stderr
     assert done.stdout != b""
 
 

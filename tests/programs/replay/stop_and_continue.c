@@ -1,0 +1,46 @@
+/* exit: 0 */
+/* Stopping and continuing a child: WUNTRACED, WCONTINUED, WSTOPPED with WNOWAIT, and the signals that stop. */
+#include "check.h"
+
+#include <signal.h>
+
+int main(void) {
+    static const int numbers[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+    siginfo_t info;
+    int status;
+
+    pid_t child = fork();
+    if (child == 0) {
+        setpgid(0, 0); /* an orphaned group would not stop for the signals of terminals */
+        for (size_t i = 0; i < COUNT(numbers); i++)
+            raise(SIGSTOP);
+        _exit(6);
+    }
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+        printf("%d stopped: %x\n", child, status);
+        if (i % 2)
+            CHECK(kill(child, SIGCONT) == 0 && waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+        else
+            CHECK(kill(child, SIGCONT) == 0 && waitid(P_PID, child, &info, WCONTINUED) == 0 &&
+                  info.si_code == CLD_CONTINUED && info.si_status == SIGCONT);
+    }
+    join(child, 6);
+    child = fork();
+    if (child == 0)
+        for (volatile unsigned long i = 0;; i++)
+            ;
+    for (int i = 0; i < 5; i++) {
+        CHECK(kill(child, SIGSTOP) == 0);
+        CHECK(waitid(P_PID, child, &info, WSTOPPED | WNOWAIT) == 0 && info.si_code == CLD_STOPPED);
+        CHECK(waitid(P_PID, child, &info, WSTOPPED) == 0 && info.si_status == SIGSTOP && info.si_pid == child);
+        CHECK(kill(child, SIGCONT) == 0);
+    }
+    CHECK(kill(child, SIGSTOP) == 0 && kill(child, SIGKILL) == 0);
+    do
+        CHECK(waitpid(child, &status, WUNTRACED) == child);
+    while (WIFSTOPPED(status));
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    printf("%d killed while stopped\n", child);
+    return 0;
+}
