@@ -1,0 +1,64 @@
+// The memory of a replayed process: made from a START event, and changed by the calls that change its shape.
+#pragma once
+
+#include "recording/event_block.h"
+#include "replay/maps.h"
+#include "replay/shared_memory.h"
+#include "replay/tracee.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace retrograde {
+
+class AddressSpace {
+  public:
+    // Maps what the event START tells into a process that holds the stub alone.
+    void start(Tracee &tracee, const Event &start, SharedMemory &shared);
+
+    // A MAPPED event: what the next call of its thread maps.
+    void mapped(const Event &event);
+
+    // Whether a call is carried out here; others are taken from the recording.
+    static bool performs(int nr);
+    // Carries out a call that has succeeded when it was recorded, with the same result. Throws Failure.
+    void perform(Tracee &tracee, const Event &call, SharedMemory &shared);
+
+    // Bytes that follow a MAPPED event in rows of their own.
+    void more_mapped(const Event &event);
+
+    // Takes the auxiliary vector from the stack of a program that starts.
+    void read_auxv(Tracee &tracee);
+
+    // The memory map as text, a mapping a line as in the recording: what the kernel says now, with the recorded paths.
+    std::string text(pid_t process) const;
+    // The auxiliary vector as the program found it, and the path of the program.
+    const std::vector<unsigned char> &auxv() const { return auxv_; }
+    const std::string &program() const { return program_; }
+
+    // In a copy of the process (fork): maps copies of what is shared in place of the originals.
+    static void unshare(Tracee &copy, const std::map<std::string, std::shared_ptr<SharedObject>> &renamed);
+
+  private:
+    struct Bytes {
+        std::uint64_t address;
+        std::vector<unsigned char> data;
+    };
+    void map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, const std::string &key);
+    void map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared);
+    void map_shmat(Tracee &tracee, const Event &call, SharedMemory &shared);
+    void move_break(Tracee &tracee, std::uint64_t to);
+    void remember(const std::vector<Mapping> &mappings);
+
+    std::uint64_t break_ = 0;
+    std::vector<Mapping> pending_; // of a MAPPED event
+    std::vector<Bytes> pending_bytes_;
+    std::map<std::uint64_t, Mapping> known_;          // mappings of images by start: to name what is mapped now
+    std::map<std::uint64_t, std::uint64_t> attached_; // SysV shared memory: length by address
+    std::vector<unsigned char> auxv_;
+    std::string program_;
+};
+
+} // namespace retrograde

@@ -1,0 +1,148 @@
+#include "replay/debug_registers.h"
+
+#include "base/failure.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <elf.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#if defined(__aarch64__)
+#include <asm/ptrace.h>
+#include <csignal>
+#endif
+
+namespace retrograde {
+
+std::vector<Breakpoint> hardware_pieces(const Breakpoint &breakpoint) {
+    if (breakpoint.kind == BreakpointKind::hardware)
+        return {{breakpoint.kind, breakpoint.address, 1}};
+    std::vector<Breakpoint> pieces;
+    std::uint64_t at = breakpoint.address, left = breakpoint.length;
+    while (left > 0) {
+        std::uint64_t size = 8;
+        while (size > left || at % size != 0)
+            size /= 2;
+        pieces.push_back({breakpoint.kind, at, size});
+        at += size;
+        left -= size;
+    }
+    return pieces;
+}
+
+namespace {
+
+[[noreturn]] void no_register() {
+    throw system_failure("this machine has no debug register for a breakpoint or watchpoint", errno, exit_cannot);
+}
+
+} // namespace
+
+#if defined(__x86_64__)
+
+namespace {
+
+std::size_t register_offset(std::size_t number) {
+    return offsetof(struct user, u_debugreg) + number * sizeof(unsigned long);
+}
+
+} // namespace
+
+// Intel SDM volume 3, 17.2: DR0 to DR3 hold addresses, DR7 enables them, DR6 tells which was hit.
+void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
+    if (pieces.size() > most_hardware_pieces)
+        no_register();
+    unsigned long control = 0;
+    for (std::size_t i = 0; i < pieces.size(); i++) {
+        const unsigned long access = pieces[i].kind == BreakpointKind::hardware ? 0
+                                     : pieces[i].kind == BreakpointKind::write  ? 1
+                                                                                : 3;
+        const unsigned long length = pieces[i].length == 8 ? 2 : pieces[i].length - 1;
+        control |= 1ul << (2 * i) | access << (16 + 4 * i) | length << (18 + 4 * i);
+    }
+    // An enabled register whose address changes may not fit its length for a moment.
+    if (::ptrace(PTRACE_POKEUSER, tid, register_offset(7), 0ul) != 0)
+        no_register();
+    for (std::size_t i = 0; i < pieces.size(); i++)
+        if (::ptrace(PTRACE_POKEUSER, tid, register_offset(i), pieces[i].address) != 0)
+            no_register();
+    ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
+    if (control && ::ptrace(PTRACE_POKEUSER, tid, register_offset(7), control) != 0)
+        no_register();
+}
+
+std::optional<std::size_t> hit_debug_register(pid_t tid, const std::vector<Breakpoint> &pieces) {
+    const long status = ::ptrace(PTRACE_PEEKUSER, tid, register_offset(6), nullptr);
+    for (std::size_t i = 0; i < pieces.size() && i < most_hardware_pieces; i++)
+        if (status >> i & 1) {
+            ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
+            return i;
+        }
+    return std::nullopt;
+}
+
+#else
+
+namespace {
+
+constexpr std::uint32_t enabled = 1, user = 2 << 1; // DBGBCR_EL1, DBGWCR_EL1: E, PMC/PAC of EL0
+
+void set_kind(pid_t tid, int regset, const std::vector<std::pair<std::uint64_t, std::uint32_t>> &wanted) {
+    user_hwdebug_state state{};
+    iovec view{&state, sizeof state};
+    if (::ptrace(PTRACE_GETREGSET, tid, regset, &view) != 0) {
+        if (wanted.empty())
+            return;
+        no_register();
+    }
+    const std::size_t present = state.dbg_info & 0xff;
+    if (wanted.size() > present)
+        no_register();
+    for (std::size_t i = 0; i < present; i++) {
+        state.dbg_regs[i].addr = i < wanted.size() ? wanted[i].first : 0;
+        state.dbg_regs[i].ctrl = i < wanted.size() ? wanted[i].second : 0;
+    }
+    view.iov_len = offsetof(user_hwdebug_state, dbg_regs) + present * sizeof state.dbg_regs[0];
+    if (::ptrace(PTRACE_SETREGSET, tid, regset, &view) != 0 && !wanted.empty())
+        no_register();
+}
+
+} // namespace
+
+// Arm ARM D17.3 (DBGBCR_EL1, DBGWCR_EL1): BAS selects bytes of an aligned doubleword, LSC loads and stores.
+void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> code, data;
+    for (const Breakpoint &piece : pieces) {
+        if (piece.kind == BreakpointKind::hardware) {
+            code.emplace_back(piece.address, 0xfu << 5 | user | enabled);
+            continue;
+        }
+        const std::uint32_t bytes = ((1u << piece.length) - 1) << (piece.address & 7);
+        const std::uint32_t access = piece.kind == BreakpointKind::write  ? 2
+                                     : piece.kind == BreakpointKind::read ? 1
+                                                                          : 3;
+        data.emplace_back(piece.address & ~7ull, bytes << 5 | access << 3 | user | enabled);
+    }
+    set_kind(tid, NT_ARM_HW_BREAK, code);
+    set_kind(tid, NT_ARM_HW_WATCH, data);
+}
+
+std::optional<std::size_t> hit_debug_register(pid_t tid, const std::vector<Breakpoint> &pieces) {
+    siginfo_t info{};
+    if (::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_signo != SIGTRAP ||
+        info.si_code != TRAP_HWBKPT)
+        return std::nullopt;
+    const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
+    for (std::size_t i = 0; i < pieces.size(); i++) {
+        const bool is_code = pieces[i].kind == BreakpointKind::hardware;
+        if (is_code ? address == pieces[i].address
+                    : address + 8 > pieces[i].address && address < pieces[i].address + pieces[i].length + 8)
+            return i;
+    }
+    return std::nullopt;
+}
+
+#endif
+
+} // namespace retrograde

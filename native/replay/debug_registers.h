@@ -1,0 +1,32 @@
+// Hardware breakpoints and watchpoints of a thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <sys/types.h>
+#include <vector>
+
+namespace retrograde {
+
+// Numbered as gdb's packets Z0 to Z4 have them.
+enum class BreakpointKind { software = 0, hardware = 1, write = 2, read = 3, access = 4 };
+
+struct Breakpoint {
+    BreakpointKind kind;
+    std::uint64_t address;
+    std::uint64_t length; // bytes watched
+    bool operator==(const Breakpoint &) const = default;
+};
+
+// The aligned pieces that hardware can watch; reads can't be watched alone on x86-64, which watches accesses.
+std::vector<Breakpoint> hardware_pieces(const Breakpoint &breakpoint);
+inline constexpr std::size_t most_hardware_pieces = 4;
+
+// Sets them all, and nothing else, in a stopped thread. Throws Failure where the machine has no (or fewer) such
+// registers.
+void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);
+
+// Which of the pieces the thread has just been stopped by: its index.
+std::optional<std::size_t> hit_debug_register(pid_t tid, const std::vector<Breakpoint> &pieces);
+
+} // namespace retrograde

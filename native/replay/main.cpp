@@ -1,0 +1,50 @@
+// retrograde-replay: replays a recording and says whether it went as recorded. For machines without Python; elsewhere
+// `retrograde replay --check` does the same and says more.
+#include "replay/session.h"
+
+#include <cstdio>
+#include <cstring>
+#include <sched.h>
+#include <string>
+
+int main(int argc, char **argv) {
+    using namespace retrograde;
+    SessionOptions options;
+    std::string folder;
+    for (int i = 1; i < argc; i++) {
+        if (std::strcmp(argv[i], "--echo") == 0)
+            options.echo = true;
+        else if (argv[i][0] != '-' && folder.empty())
+            folder = argv[i];
+        else
+            folder.clear(), i = argc;
+    }
+    if (folder.empty()) {
+        std::fprintf(stderr, "usage: retrograde-replay [--echo] RECORDING-FOLDER\n");
+        return exit_usage;
+    }
+    try {
+        // Whom a stop wakes should not have to be woken on another CPU.
+        cpu_set_t here;
+        CPU_ZERO(&here);
+        CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &here);
+        ::sched_setaffinity(0, sizeof here, &here);
+        Session session(folder, options);
+        if (!session.events().damage().empty())
+            throw Failure(folder + " cannot be replayed: " + session.events().damage(), exit_cannot);
+        RunRequest request;
+        request.stops = false;
+        session.run(request);
+        std::fprintf(stderr, "retrograde-replay: %llu events, no divergence\n",
+                     static_cast<unsigned long long>(session.next_event()));
+        return 0;
+    } catch (const Divergence &divergence) {
+        std::fprintf(stderr, "retrograde-replay: divergence at event %llu, thread %u: %s\n%s\n",
+                     static_cast<unsigned long long>(divergence.event()), divergence.tid(), divergence.what(),
+                     divergence.registers().c_str());
+        return divergence.exit_code();
+    } catch (const Failure &failure) {
+        std::fprintf(stderr, "retrograde-replay: %s\n", failure.what());
+        return failure.exit_code();
+    }
+}

@@ -1,0 +1,274 @@
+// Running a thread from one of its events to the next, and what can stop it on the way.
+#include "replay/session.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+namespace retrograde {
+
+namespace {
+
+constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h
+
+bool is_hardware(const Breakpoint &breakpoint) {
+    return breakpoint.kind != BreakpointKind::software;
+}
+
+std::string signal_name(int signal) {
+    const char *name = ::sigabbrev_np(signal);
+    return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
+}
+
+std::string hex(std::uint64_t value) {
+    char text[24];
+    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
+    return text;
+}
+
+} // namespace
+
+// From a signal handler, too.
+void Session::stop_running(std::atomic<bool> &why) {
+    why = true;
+    if (const pid_t tid = running_tid_; tid > 0)
+        ::syscall(SYS_tgkill, running_process_.load(), tid, SIGSTOP);
+}
+
+// What a signal has interrupted and no handler has answered begins again (signal(7), "Interruption of system calls").
+void Session::apply_restart(Task &task) {
+    const std::int64_t answer = task.restart;
+    if (answer == 0)
+        return;
+    task.restart = 0;
+    Registers registers = task.tracee.registers();
+    registers.set_pc(registers.pc() - call_length);
+#if defined(__x86_64__)
+    registers.set_result(answer == -ERESTART_RESTARTBLOCK ? nr_restart_syscall : task.last_call);
+#else
+    registers.set_result(static_cast<std::int64_t>(task.last_argument));
+    if (answer == -ERESTART_RESTARTBLOCK)
+        registers.raw.regs[8] = nr_restart_syscall;
+#endif
+    task.tracee.set_registers(registers);
+}
+
+std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal) const {
+    std::vector<Breakpoint> pieces;
+    if (goal.kind == Goal::place)
+        pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
+    if (task.pid == options_.focus)
+        for (const Breakpoint &breakpoint : breakpoints_)
+            if (is_hardware(breakpoint) && breakpoint.kind != BreakpointKind::hardware)
+                for (const Breakpoint &piece : hardware_pieces(breakpoint))
+                    pieces.push_back(piece);
+    if (pieces.size() > most_hardware_pieces)
+        throw Failure("a signal or thread switch has to be found here, which takes one of the " +
+                      std::to_string(most_hardware_pieces) +
+                      " debug registers, and watchpoints use all: remove one watchpoint");
+    return pieces;
+}
+
+void Session::arm(Task &task, const std::vector<Breakpoint> &pieces) {
+    if (pieces != task.armed) {
+        set_debug_registers(task.tracee.tid(), pieces);
+        task.armed = pieces;
+    }
+}
+
+std::optional<std::uint64_t> Session::inserted_at(const Task &task, std::uint64_t address) const {
+    for (const Inserted &inserted : inserted_)
+        if (inserted.address == address && task.space == inserted_space_)
+            return address;
+    return std::nullopt;
+}
+
+// Breakpoints in code are there only while something runs: nobody who reads the memory sees them.
+void Session::insert_breakpoints() {
+    Task *focus = any_task_of(options_.focus);
+    if (!focus || !request_.stops)
+        return;
+    inserted_space_ = focus->space;
+    for (const Breakpoint &breakpoint : breakpoints_) {
+        if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware)
+            continue;
+        Inserted inserted{breakpoint.address, std::vector<unsigned char>(breakpoint_code.size())};
+        if (read_memory(focus->tracee.process(), inserted.address, inserted.original.data(),
+                        inserted.original.size()) != inserted.original.size())
+            continue; // not mapped at the moment
+        if (write_memory(focus->tracee.process(), inserted.address, breakpoint_code.data(), breakpoint_code.size()) ==
+            breakpoint_code.size())
+            inserted_.push_back(std::move(inserted));
+    }
+}
+
+void Session::remove_breakpoints() {
+    Task *user = nullptr;
+    for (auto &[tid, task] : tasks_)
+        if (task.space == inserted_space_)
+            user = &task;
+    for (const Inserted &inserted : inserted_) {
+        // What has been written or mapped there since is the program's.
+        unsigned char now[sizeof breakpoint_code];
+        if (user && read_memory(user->tracee.process(), inserted.address, now, sizeof now) == sizeof now &&
+            std::equal(breakpoint_code.begin(), breakpoint_code.end(), now))
+            write_memory(user->tracee.process(), inserted.address, inserted.original.data(), inserted.original.size());
+    }
+    inserted_.clear();
+    inserted_space_.reset();
+}
+
+// One instruction, with the breakpoint at its address taken out. Returns false where that has ended in a stop.
+bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
+    const std::uint64_t pc = task.tracee.registers().pc();
+    const auto at = std::find_if(inserted_.begin(), inserted_.end(),
+                                 [&](const Inserted &inserted) { return inserted.address == pc; });
+    write_memory(task.tracee.process(), pc, at->original.data(), at->original.size());
+    task.tracee.resume(Resume::step_calls);
+    int status = task.tracee.wait();
+    while (status == -1)
+        status = task.tracee.wait();
+    if (!task.tracee.is_gone())
+        write_memory(task.tracee.process(), pc, breakpoint_code.data(), breakpoint_code.size());
+    const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
+    if (plain_step && !hit_debug_register(task.tracee.tid(), task.armed))
+        return true;
+    return handle_stop(task, goal, status);
+}
+
+bool Session::advance(Task &task, const Goal &goal) {
+    const bool focused = task.pid == options_.focus;
+    for (;;) {
+        if (task.in_call) {
+            if (goal.kind == Goal::call)
+                return true;
+            diverge(stream_[next_], task,
+                    std::string("it makes the system call ") + std::to_string(task.tracee.registers().call()) +
+                        " where " +
+                        (goal.kind == Goal::signal ? signal_name(goal.signal_number) : "a switch or signal") +
+                        " was recorded");
+        }
+        apply_restart(task);
+        if (goal.kind == Goal::place)
+            task.tracee.settle_after_call();
+        if (goal.kind == Goal::place && same_place(task.tracee.registers(), *goal.registers))
+            return true;
+        if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
+            return true;
+        if (interrupted_.exchange(false))
+            return stop({StopKind::interrupted, task.tid});
+        if (time_is_up_.exchange(false))
+            return stop({StopKind::time_limit, task.tid});
+
+        const bool at_breakpoint = inserted_at(task, task.tracee.registers().pc()).has_value();
+        if (at_breakpoint && focused && !task.reported) {
+            task.reported = true;
+            return stop({StopKind::breakpoint, task.tid, 0, task.tracee.registers().pc()});
+        }
+        task.reported = false;
+        arm(task, hardware_for(task, goal));
+        const bool stepping = request_.step_tid == task.tid;
+        if (at_breakpoint) {
+            if (!step_over_breakpoint(task, goal))
+                return false;
+            if (stepping && !task.in_call && !task.faulted)
+                return stop({StopKind::step, task.tid});
+            stepped_ = stepping;
+            continue;
+        }
+        running_process_ = task.tracee.process();
+        running_tid_ = task.tracee.tid();
+        if (interrupted_ || time_is_up_) { // came before anybody could be told to stop
+            running_tid_ = 0;
+            continue;
+        }
+        task.tracee.resume(stepping ? Resume::step_calls : Resume::calls);
+        int status = task.tracee.wait();
+        while (status == -1)
+            status = task.tracee.wait();
+        running_tid_ = 0;
+        stepped_ = stepping;
+        if (!handle_stop(task, goal, status))
+            return false;
+    }
+}
+
+// Returns false where the run ends here.
+bool Session::handle_stop(Task &task, const Goal &goal, int status) {
+    if (!WIFSTOPPED(status))
+        throw Failure("a replayed thread was killed from outside the replay");
+    const int signal = WSTOPSIG(status);
+    if (signal == (SIGTRAP | 0x80)) {
+        task.in_call = true;
+        return true;
+    }
+    if (status >> 16 != 0)
+        return true; // PTRACE_EVENT_STOP and the like: nothing of the program's
+    if (signal == SIGSTOP)
+        return true; // an interrupt: the flags say so
+    if (signal == SIGTRAP)
+        return handle_trap(task, goal);
+    const auto info = task.tracee.siginfo();
+    task.siginfo.assign(info.begin(), info.end());
+    if (goal.kind == Goal::signal && goal.signal_number == signal) {
+        task.faulted = signal;
+        return true;
+    }
+    siginfo_t details{};
+    std::memcpy(&details, info.data(), sizeof details);
+    diverge(stream_[next_], task,
+            "it got " + signal_name(signal) + " at " + hex(task.tracee.registers().pc()) + " (address " +
+                hex(reinterpret_cast<std::uint64_t>(details.si_addr)) + "), and none was recorded there");
+}
+
+bool Session::handle_trap(Task &task, const Goal &goal) {
+    const bool focused = task.pid == options_.focus;
+    Registers registers = task.tracee.registers();
+    siginfo_t info{};
+    const auto bytes = task.tracee.siginfo();
+    std::memcpy(&info, bytes.data(), sizeof info);
+
+    if (const auto hit = hit_debug_register(task.tracee.tid(), task.armed)) {
+        const Breakpoint piece = task.armed[*hit];
+        if (piece.kind != BreakpointKind::hardware) {
+            if (focused && request_.stops)
+                return stop({StopKind::watchpoint, task.tid, 0, piece.address, piece.kind});
+            return true;
+        }
+        // The place that is looked for, or another with its pc.
+        if (same_place(registers, *goal.registers))
+            return true;
+#if defined(__aarch64__)
+        arm(task, {}); // the breakpoint would be hit again at once
+        task.tracee.resume(Resume::step_calls);
+        int status = task.tracee.wait();
+        while (status == -1)
+            status = task.tracee.wait();
+        const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
+        return plain_step || handle_stop(task, goal, status);
+#else
+        return true; // the kernel has set RF: the next resume goes over it
+#endif
+    }
+    if (inserted_at(task, registers.pc() - breakpoint_advance) && info.si_code != TRAP_TRACE) {
+        registers.set_pc(registers.pc() - breakpoint_advance);
+        task.tracee.set_registers(registers);
+        task.reported = !focused; // advance() tells of it
+        return true;
+    }
+    if (request_.step_tid == task.tid && (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT) && stepped_ &&
+        !(goal.kind == Goal::signal && goal.signal_number == SIGTRAP && info.si_code != TRAP_TRACE))
+        return stop({StopKind::step, task.tid});
+    if (goal.kind == Goal::signal && goal.signal_number == SIGTRAP) {
+        task.siginfo.assign(bytes.begin(), bytes.end());
+        task.faulted = SIGTRAP;
+        return true;
+    }
+    diverge(stream_[next_], task, "it trapped at " + hex(registers.pc()) + ", and nothing was recorded there");
+}
+
+} // namespace retrograde

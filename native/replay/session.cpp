@@ -1,0 +1,746 @@
+// The events of a replay: what each of them asks of its thread, and what it does to it.
+#include "replay/session.h"
+
+#include "capture/syscall_table.h"
+#include "replay/stub.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <utility>
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#endif
+
+namespace retrograde {
+
+namespace {
+
+constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h
+constexpr std::size_t most_compared = 1 << 20;
+
+std::string hex(std::uint64_t value) {
+    char text[24];
+    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
+    return text;
+}
+
+std::string call_text(int nr, const std::array<std::uint64_t, 6> &args) {
+    const char *name = syscall_name(nr);
+    std::string text = name ? name : "system call " + std::to_string(nr);
+    for (std::size_t i = 0; i < args.size(); i++)
+        text += (i == 0 ? "(" : ", ") + hex(args[i]);
+    return text + ")";
+}
+
+bool is_restart(std::int64_t result) {
+    return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+}
+
+// Whether the kernel raises it because of what the instruction at the program counter does.
+bool is_fault(const Event &event) {
+    const auto code = static_cast<std::int64_t>(event.args[0]);
+    return code > 0 && (event.nr == SIGSEGV || event.nr == SIGBUS || event.nr == SIGILL || event.nr == SIGFPE ||
+                        event.nr == SIGTRAP);
+}
+
+bool is_clone(int nr) {
+    switch (nr) {
+    case SYS_clone:
+    case SYS_clone3:
+#if defined(SYS_fork)
+    case SYS_fork:
+    case SYS_vfork:
+#endif
+        return true;
+    default:
+        return false;
+    }
+}
+
+} // namespace
+
+Session::Session(const std::string &folder, const SessionOptions &options)
+    : stream_(folder), options_(options), echo_(options.echo) {
+    images_.reset(::open((folder + "/images").c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    begin();
+}
+
+Session::~Session() {
+    end_all();
+}
+
+// The first program's START makes the first process.
+void Session::begin() {
+    while (next_ < stream_.size() && stream_[next_].kind != RG_START)
+        next_++;
+    if (next_ == stream_.size())
+        throw Failure(stream_.folder() +
+                          " does not hold the start of a program, and can't be replayed: it was not made by "
+                          "`retrograde record` with a command",
+                      exit_cannot);
+    const Event &start = stream_[next_];
+    Tracee tracee = start_stub(images_.get());
+    const auto [at, is_new] = tasks_.emplace(start.tid, Task{start.pid, start.tid, std::move(tracee)});
+    Task &task = at->second;
+    task.space = std::make_shared<AddressSpace>();
+    task.descriptors = std::make_shared<Descriptors>();
+    task.own_tid = start.tid;
+    task.space->start(task.tracee, start, shared_);
+    if (options_.focus == 0)
+        options_.focus = start.pid;
+    apply_start(start, task);
+    data_of_ = RG_START;
+    next_++;
+}
+
+Task &Session::task(std::uint32_t tid) {
+    const auto found = tasks_.find(tid);
+    if (found == tasks_.end())
+        throw Failure("there is no thread " + std::to_string(tid) + " at event " + std::to_string(next_), exit_usage);
+    return found->second;
+}
+
+Task *Session::any_task_of(std::uint32_t pid) {
+    for (auto &[tid, task] : tasks_)
+        if (task.pid == pid)
+            return &task;
+    return nullptr;
+}
+
+std::uint32_t Session::current_task() {
+    for (std::uint64_t seq = next_; seq < stream_.size() && seq < next_ + 10000; seq++) {
+        const Event &event = stream_[seq];
+        if (auto found = tasks_.find(event.tid); found != tasks_.end() && found->second.pid == options_.focus)
+            return event.tid;
+    }
+    const Task *task = any_task_of(options_.focus);
+    return task ? task->tid : 0;
+}
+
+void Session::add_breakpoint(const Breakpoint &breakpoint) {
+    if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware) {
+        std::size_t pieces = hardware_pieces(breakpoint).size();
+        for (const Breakpoint &other : breakpoints_)
+            if (other.kind != BreakpointKind::software && other.kind != BreakpointKind::hardware)
+                pieces += hardware_pieces(other).size();
+        if (breakpoint.length == 0 || pieces > most_hardware_pieces)
+            throw Failure("there are " + std::to_string(most_hardware_pieces) +
+                          " debug registers for watchpoints, of 8 aligned bytes each: " +
+                          std::to_string(breakpoint.length) + " more bytes do not fit");
+    }
+    if (std::find(breakpoints_.begin(), breakpoints_.end(), breakpoint) == breakpoints_.end())
+        breakpoints_.push_back(breakpoint);
+}
+
+void Session::remove_breakpoint(const Breakpoint &breakpoint) {
+    std::erase(breakpoints_, breakpoint);
+}
+
+void Session::mark_reported(bool reported) {
+    for (auto &[tid, task] : tasks_)
+        task.reported = reported;
+}
+
+void Session::diverge(const Event &event, Task &task, const std::string &what) const {
+    throw Divergence(event.seq, task.tid, what, task.tracee.is_gone() ? "" : describe(task.tracee.registers()));
+}
+
+// ---- the way to an event ----
+
+Session::Goal Session::goal_of(const Event &event, Task &task) const {
+    switch (event.kind) {
+    case RG_SIGNAL:
+        if (is_fault(event))
+            return {Goal::signal, event.nr, {}};
+        [[fallthrough]];
+    case RG_SWITCH:
+        if (const Segment *segment = event.segment(RG_SEG_REGISTERS))
+            return {Goal::place, 0, parse_registers(segment->bytes, task.tracee.registers())};
+        return {Goal::call, 0, {}};
+    case RG_TRAP:
+        return {Goal::signal, SIGSEGV, {}};
+    default:
+        return {Goal::call, 0, {}};
+    }
+}
+
+namespace {
+
+std::atomic<Session *> timed = nullptr;
+
+void on_timer(int) {
+    if (Session *session = timed)
+        session->end_time();
+}
+
+// Ends the time of a run by a signal to the thread that made it.
+class Timer {
+  public:
+    Timer(Session *session, std::uint64_t limit_ns) : running_(limit_ns != 0) {
+        if (!running_)
+            return;
+        const int signal = SIGRTMIN + 7;
+        struct sigaction action {};
+        action.sa_handler = on_timer; // without SA_RESTART
+        ::sigaction(signal, &action, nullptr);
+        timed = session;
+        sigevent event{};
+        event.sigev_notify = SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        event._sigev_un._tid = ::gettid(); // sigev_notify_thread_id, which glibc 2.36 lacks
+        if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0)
+            throw system_failure("cannot make a timer");
+        const itimerspec once{
+            {0, 0}, {static_cast<time_t>(limit_ns / 1'000'000'000), static_cast<long>(limit_ns % 1'000'000'000)}};
+        ::timer_settime(timer_, 0, &once, nullptr);
+    }
+    Timer(const Timer &) = delete;
+    ~Timer() {
+        if (running_)
+            ::timer_delete(timer_);
+        timed = nullptr;
+    }
+
+  private:
+    bool running_;
+    timer_t timer_{};
+};
+
+// Whether the thread need not be anywhere for it.
+bool happens_anywhere(const Event &event) {
+    switch (event.kind) {
+    case RG_SYSCALL:
+    case RG_ENTER:
+    case RG_EXEC:
+    case RG_START:
+    case RG_TRAP:
+        return false;
+    case RG_SIGNAL:
+        return !event.segment(RG_SEG_REGISTERS); // SIGKILL
+    case RG_SWITCH:
+        return event.args[2] != 1 && !event.segment(RG_SEG_REGISTERS);
+    default:
+        return true;
+    }
+}
+
+} // namespace
+
+Stop Session::run(const RunRequest &request) {
+    request_ = request;
+    stepped_ = false;
+    const Timer timer(this, request.time_limit_ns);
+    struct Cleanup {
+        Session &session;
+        ~Cleanup() {
+            session.time_is_up_ = false;
+            session.remove_breakpoints();
+        }
+    } cleanup{*this};
+    insert_breakpoints();
+
+    while (next_ < stream_.size()) {
+        if (interrupted_.exchange(false))
+            return {StopKind::interrupted, current_task()};
+        const Event &event = stream_[next_];
+        if (event.kind == RG_FORK) {
+            // The child is made where its parent is in the call that makes it.
+            if (auto parent = tasks_.find(static_cast<std::uint32_t>(event.args[0])); parent != tasks_.end()) {
+                if (!advance(parent->second, {Goal::call, 0, {}}))
+                    return stop_;
+                if (next_ >= request_.until_event)
+                    return {StopKind::event, event.tid};
+                apply_fork(event);
+            }
+            next_++;
+            continue;
+        }
+        std::uint32_t tid = event.tid;
+        if (event.kind == RG_EXEC && event.args[0] != event.tid)
+            tid = static_cast<std::uint32_t>(event.args[0]);
+        const auto found = tasks_.find(tid);
+        if (found == tasks_.end()) { // of a process that is not followed
+            if (next_ >= request_.until_event)
+                return {StopKind::event, current_task()};
+            next_++;
+            continue;
+        }
+        Task &task = found->second;
+        if (event.kind != RG_DATA && !happens_anywhere(event) && !advance(task, goal_of(event, task)))
+            return stop_;
+        if (next_ >= request_.until_event)
+            return {StopKind::event, task.tid};
+        if (request_.stops && told_ != next_ && stops_before(event, task)) {
+            told_ = next_;
+            return stop_;
+        }
+        watched_.reset();
+        const std::uint32_t stepped = stepped_ && request_.step_tid == task.tid ? task.tid : 0;
+        apply(event, task);
+        next_++;
+        if (watched_)
+            return *watched_;
+        if (event.kind == RG_START && task.pid == options_.focus && request_.stops)
+            return {StopKind::exec, task.tid};
+        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && event.kind != RG_SWITCH)
+            return {StopKind::step, stepped};
+    }
+    return {StopKind::end, current_task()};
+}
+
+// Signals, ends and new programs of the focused process are told before they happen.
+bool Session::stops_before(const Event &event, Task &task) {
+    if (task.pid != options_.focus)
+        return false;
+    if (event.kind == RG_SIGNAL)
+        return !stop({StopKind::signal, task.tid, event.nr});
+    if (event.kind == RG_EXIT && event.args[0] == 1) {
+        Stop end{StopKind::exited, task.tid};
+        end.status = static_cast<int>(event.result);
+        return !stop(end);
+    }
+    return false;
+}
+
+// ---- what an event does ----
+
+void Session::apply(const Event &event, Task &task) {
+    if (event.flags & RG_COMPAT)
+        throw Failure("event " + std::to_string(event.seq) +
+                          " is a 32-bit system call: 32-bit programs can't be replayed",
+                      exit_cannot);
+    if (event.kind != RG_DATA)
+        data_of_ = event.kind;
+    switch (event.kind) {
+    case RG_SYSCALL:
+        return apply_call(event, task);
+    case RG_ENTER:
+        return compare_call(event, task);
+    case RG_EXEC:
+        return apply_exec(event);
+    case RG_START:
+        restart_as_stub(task.tracee);
+        task.armed.clear();
+        task.reported = false;
+        std::erase_if(tasks_,
+                      [&](const auto &other) { return other.second.pid == task.pid && other.first != task.tid; });
+        task.space = std::make_shared<AddressSpace>();
+        task.space->start(task.tracee, event, shared_);
+        return apply_start(event, task);
+    case RG_MAPPED:
+        return task.space->mapped(event);
+    case RG_DATA:
+        return apply_data(event, task);
+    case RG_EXIT:
+        return apply_exit(event, task);
+    case RG_SIGNAL:
+        return apply_signal(event, task);
+    case RG_TRAP: {
+        const Segment *registers = event.segment(RG_SEG_REGISTERS);
+        task.faulted = 0;
+        task.siginfo.clear();
+        if (task.tracee.registers().pc() != event.args[1])
+            diverge(event, task,
+                    "it runs into the instruction at " + hex(task.tracee.registers().pc()) +
+                        ", which is carried out for it, and the one at " + hex(event.args[1]) + " was recorded");
+        if (registers)
+            task.tracee.set_registers(parse_registers(registers->bytes, task.tracee.registers()));
+        return;
+    }
+    default:
+        return; // a switch: the thread is where it was
+    }
+}
+
+void Session::compare_call(const Event &event, Task &task) const {
+    const Registers &registers = task.tracee.registers();
+    const auto args = registers.call_arguments();
+    if (registers.call() == event.nr && args == event.args)
+        return;
+    diverge(event, task,
+            "it calls " + call_text(registers.call(), args) + " where " + call_text(event.nr, event.args) +
+                " was recorded");
+}
+
+// What the kernel read was copied where the call began or, mostly, where it ended.
+void Session::compare_memory(const Event &event, Task &task, bool at_enter) const {
+    std::vector<unsigned char> now;
+    for (const Segment &segment : event.segments) {
+        if (!(segment.flags & RG_SEG_IN) || segment.flags & (RG_SEG_OUT | RG_SEG_FAULT) || segment.arg > 5 ||
+            bool(segment.flags & RG_SEG_ENTER) != at_enter || segment.bytes.empty())
+            continue;
+        now.resize(std::min(segment.bytes.size(), most_compared));
+        const std::size_t got = read_memory(task.tracee.process(), segment.address, now.data(), now.size());
+        for (std::size_t i = 0; i < now.size(); i++)
+            if (i >= got || now[i] != segment.bytes[i])
+                diverge(event, task,
+                        "what " + call_text(event.nr, event.args) + " reads at " + hex(segment.address + i) +
+                            (i >= got
+                                 ? " is not there"
+                                 : " is byte " + hex(now[i]) + " where " + hex(segment.bytes[i]) + " was recorded"));
+    }
+}
+
+void Session::write_results(const Event &event, Task &task) {
+    for (const Segment &segment : event.segments) {
+        if (!(segment.flags & RG_SEG_OUT) || segment.flags & RG_SEG_FAULT || segment.bytes.empty())
+            continue;
+        if (segment.address < stub_end && segment.address + segment.bytes.size() > stub_code)
+            throw Failure("the recording writes over the replayer's own code: it cannot be replayed", exit_cannot);
+        if (task.pid == options_.focus && request_.stops)
+            for (const Breakpoint &breakpoint : breakpoints_)
+                if ((breakpoint.kind == BreakpointKind::write || breakpoint.kind == BreakpointKind::access) &&
+                    breakpoint.address < segment.address + segment.bytes.size() &&
+                    segment.address < breakpoint.address + breakpoint.length)
+                    watched_ = Stop{StopKind::watchpoint, task.tid, 0, breakpoint.address, breakpoint.kind};
+        if (write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
+            segment.bytes.size())
+            diverge(event, task,
+                    "the " + std::to_string(segment.bytes.size()) + " bytes that the kernel wrote at " +
+                        hex(segment.address) + " can't be written: they are not mapped");
+    }
+}
+
+void Session::apply_call(const Event &event, Task &task) {
+    if (std::exchange(task.started, false)) { // an exec, whose result are the registers of the new program's start
+        task.in_call = false;
+        return;
+    }
+    compare_call(event, task);
+    if (options_.verify)
+        compare_memory(event, task, true);
+    Tracee &tracee = task.tracee;
+    const bool succeeded = event.result >= 0 || event.result < -4095;
+    const Registers at_call = tracee.registers();
+    if (event.nr == SYS_rt_sigreturn) {
+        // The kernel takes all registers from the frame in the program's memory, which is as it was.
+        Registers registers = at_call;
+        registers.prepare_call(SYS_rt_sigreturn, at_call.call_arguments());
+        registers.set_pc(stub_code);
+        tracee.set_registers(registers);
+        task.in_call = false;
+        return return_from_signal(event, task);
+    }
+    if (succeeded && AddressSpace::performs(event.nr))
+        task.space->perform(tracee, event, shared_);
+    write_results(event, task);
+    if (options_.verify)
+        compare_memory(event, task, false);
+    if (succeeded) {
+        echo_.show(event, tracee, *task.descriptors);
+        task.descriptors->follow(event);
+        remember_call(event, task);
+    }
+    task.in_call = false;
+    Registers after = tracee.registers();
+    after.set_result(event.result);
+#if defined(__x86_64__)
+    if (event.nr == SYS_arch_prctl && succeeded && event.args[0] == ARCH_SET_FS)
+        after.raw.fs_base = event.args[1];
+    if (event.nr == SYS_arch_prctl && succeeded && event.args[0] == ARCH_SET_GS)
+        after.raw.gs_base = event.args[1];
+#endif
+    tracee.set_registers(after);
+    task.restart = is_restart(event.result) ? event.result : 0;
+    task.last_call = event.nr;
+    task.last_argument = event.args[0];
+}
+
+void Session::return_from_signal(const Event &event, Task &task) {
+    Tracee &tracee = task.tracee;
+    // It stops at the end of the call, before the program runs on.
+    tracee.resume(Resume::to_call);
+    for (int stops = 0; stops < 2; stops++) {
+        int status = tracee.wait();
+        while (status == -1)
+            status = tracee.wait();
+        if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80))
+            diverge(event, task, "it can't return from its signal handler: the frame on its stack is not as it was");
+        if (stops == 0)
+            tracee.resume(Resume::to_call);
+    }
+    task.restart = 0;
+    tracee.settle_after_call();
+#if defined(__x86_64__)
+    Registers after = tracee.registers();
+    after.raw.orig_rax = ~0ull;
+    tracee.set_registers(after);
+#endif
+}
+
+// What later events need to know of a call.
+void Session::remember_call(const Event &event, Task &task) {
+    switch (event.nr) {
+    case SYS_set_tid_address:
+        task.clear_tid = event.args[0];
+        task.own_tid = static_cast<std::uint32_t>(event.result);
+        break;
+    case SYS_gettid:
+        task.own_tid = static_cast<std::uint32_t>(event.result);
+        break;
+    case SYS_set_robust_list:
+        task.robust_list = event.args[0];
+        break;
+    case SYS_prctl:
+        if (event.args[0] == PR_SET_NAME) {
+            char name[16] = "";
+            read_memory(task.tracee.process(), event.args[1], name, sizeof name - 1);
+            task.name = name;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+// Rows that go on with the memory of the event before.
+void Session::apply_data(const Event &event, Task &task) {
+    if (data_of_ == RG_MAPPED)
+        return task.space->more_mapped(event);
+    if (data_of_ == RG_START) {
+        for (const Segment &segment : event.segments)
+            if (segment.arg == RG_SEG_MEMORY)
+                write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size());
+        return;
+    }
+    write_results(event, task);
+}
+
+// ---- threads and processes ----
+
+namespace {
+
+struct CloneArguments {
+    std::uint64_t flags = 0, stack = 0, tls = 0, child_tid = 0;
+};
+
+CloneArguments clone_arguments(Task &parent) {
+    const Registers &registers = parent.tracee.registers();
+    const auto args = registers.call_arguments();
+    CloneArguments found;
+    switch (registers.call()) {
+    case SYS_clone:
+        found.flags = args[0] & ~static_cast<std::uint64_t>(CSIGNAL);
+        found.stack = args[1];
+#if defined(__x86_64__)
+        found.child_tid = args[3], found.tls = args[4];
+#else
+        found.tls = args[3], found.child_tid = args[4];
+#endif
+        break;
+    case SYS_clone3: {
+        clone_args given{};
+        read_memory(parent.tracee.process(), args[0], &given, std::min<std::size_t>(args[1], sizeof given));
+        found.flags = given.flags;
+        found.stack = given.stack ? given.stack + given.stack_size : 0;
+        found.tls = given.tls;
+        found.child_tid = given.child_tid;
+        break;
+    }
+#if defined(SYS_vfork)
+    case SYS_vfork:
+        found.flags = CLONE_VM | CLONE_VFORK;
+        break;
+#endif
+    default:
+        break;
+    }
+    return found;
+}
+
+} // namespace
+
+void Session::apply_fork(const Event &event) {
+    Task &parent = tasks_.at(static_cast<std::uint32_t>(event.args[0]));
+    const bool is_thread = event.pid == parent.pid;
+    if (!is_thread && !options_.follow.empty() && !options_.follow.contains(event.pid))
+        return;
+    const int nr = parent.tracee.registers().call();
+    if (!is_clone(nr))
+        diverge(event, parent,
+                "it makes the call " + call_text(nr, parent.tracee.registers().call_arguments()) +
+                    " where a new thread or process was recorded");
+    const CloneArguments arguments = clone_arguments(parent);
+    constexpr std::uint64_t as_thread =
+        CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    // Every process is the replayer's own child, and nobody but the replayer learns of its end.
+    const std::uint64_t flags = is_thread ? as_thread : (arguments.flags & CLONE_VM) | CLONE_PARENT;
+    Tracee tracee = parent.tracee.clone(flags, 0, 0);
+
+    Task child{event.pid, event.tid, std::move(tracee)};
+    const bool shares = arguments.flags & CLONE_VM;
+    child.space = shares ? parent.space : std::make_shared<AddressSpace>(*parent.space);
+    child.descriptors =
+        arguments.flags & CLONE_FILES ? parent.descriptors : std::make_shared<Descriptors>(*parent.descriptors);
+    child.name = parent.name;
+    child.in_call = true;
+    child.own_tid = event.tid;
+    child.clear_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
+    child.robust_list = 0;
+    Registers registers = parent.tracee.registers();
+    if (arguments.stack)
+        registers.set_sp(arguments.stack);
+#if defined(__x86_64__)
+    if (arguments.flags & CLONE_SETTLS)
+        registers.raw.fs_base = arguments.tls;
+    child.tracee.set_registers(registers);
+#else
+    child.tracee.set_registers(registers);
+    child.tracee.set_tls(arguments.flags & CLONE_SETTLS ? arguments.tls : parent.tracee.tls());
+#endif
+    if (!shares && parent.space == inserted_space_)
+        for (const Inserted &inserted : inserted_)
+            write_memory(child.tracee.process(), inserted.address, inserted.original.data(), inserted.original.size());
+    tasks_.insert_or_assign(event.tid, std::move(child));
+}
+
+// The program is replaced, and the thread takes over the id of the process's main thread.
+void Session::apply_exec(const Event &event) {
+    const auto former = static_cast<std::uint32_t>(event.args[0]);
+    if (former != event.tid) {
+        auto node = tasks_.extract(former);
+        if (node.empty())
+            return;
+        node.key() = event.tid;
+        node.mapped().tid = event.tid;
+        tasks_.erase(event.tid);
+        tasks_.insert(std::move(node));
+    }
+    if (const Segment *comm = event.segment(RG_SEG_COMM))
+        tasks_.at(event.tid).name =
+            std::string(comm->bytes.begin(), std::find(comm->bytes.begin(), comm->bytes.end(), 0));
+}
+
+void Session::apply_start(const Event &event, Task &task) {
+    for (const Segment &segment : event.segments)
+        if (segment.arg == RG_SEG_MEMORY && !segment.bytes.empty())
+            write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size());
+    const Segment *registers = event.segment(RG_SEG_REGISTERS);
+    if (!registers)
+        throw Failure("the recording is damaged: the start of a program has no registers");
+    Registers start = parse_registers(registers->bytes, task.tracee.registers());
+#if defined(__x86_64__)
+    start.raw.orig_rax = ~0ull;
+    start.raw.rax = 0; // the result of execve, which comes when the recorded state was taken
+#else
+    start.raw.regs[0] = 0;
+#endif
+    task.tracee.set_registers(start);
+    if (const Segment *fp = event.segment(RG_SEG_FPREGISTERS))
+        task.tracee.set_fp_registers(fp->bytes);
+    if (const Segment *tls = event.segment(RG_SEG_TLS); tls && tls->bytes.size() >= 8) {
+        std::uint64_t value;
+        std::memcpy(&value, tls->bytes.data(), sizeof value);
+        task.tracee.set_tls(value);
+    }
+    task.clear_tid = task.robust_list = 0;
+    task.restart = 0;
+    task.in_call = task.started = true;
+    task.space->read_auxv(task.tracee);
+}
+
+// What the kernel does to the memory of other threads when one ends: kernel/fork.c, mm_release.
+void Session::release_robust_futexes(Task &task) {
+    struct {
+        std::uint64_t next;
+        std::int64_t offset;
+        std::uint64_t pending;
+    } head{};
+    const pid_t process = task.tracee.process();
+    if (read_memory(process, task.robust_list, &head, sizeof head) != sizeof head)
+        return;
+    auto release = [&](std::uint64_t entry) {
+        const std::uint64_t address = (entry & ~1ull) + static_cast<std::uint64_t>(head.offset);
+        std::uint32_t word;
+        if (read_memory(process, address, &word, sizeof word) != sizeof word || (word & FUTEX_TID_MASK) != task.own_tid)
+            return;
+        word = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+        write_memory(process, address, &word, sizeof word);
+    };
+    constexpr int limit = 2048; // ROBUST_LIST_LIMIT
+    std::uint64_t entry = head.next;
+    for (int i = 0; i < limit && (entry & ~1ull) != task.robust_list; i++) {
+        std::uint64_t next = 0;
+        const bool more = read_memory(process, entry & ~1ull, &next, sizeof next) == sizeof next;
+        if (entry != head.pending)
+            release(entry);
+        if (!more)
+            break;
+        entry = next;
+    }
+    if (head.pending)
+        release(head.pending);
+}
+
+void Session::end_thread(Task &task) {
+    const bool others = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto &other) {
+        return other.second.tid != task.tid && other.second.tracee.process() == task.tracee.process();
+    });
+    Tracee &tracee = task.tracee;
+    if (!others) {
+        ::kill(tracee.process(), SIGKILL);
+        ::waitpid(tracee.tid(), nullptr, __WALL);
+        if (tracee.tid() != tracee.process())
+            ::waitpid(tracee.process(), nullptr, __WALL);
+        return;
+    }
+    Registers registers = tracee.registers();
+    registers.prepare_call(SYS_exit, {});
+    registers.set_pc(stub_code);
+    tracee.set_registers(registers);
+    tracee.resume(Resume::free);
+    // The end of a main thread is told with the end of its process.
+    if (tracee.tid() == tracee.process())
+        return;
+    while (!tracee.is_gone())
+        tracee.wait();
+}
+
+void Session::apply_exit(const Event &event, Task &task) {
+    const bool shared = task.space.use_count() > 1;
+    if (shared && task.robust_list)
+        release_robust_futexes(task);
+    if (shared && task.clear_tid) {
+        const std::uint32_t zero = 0;
+        write_memory(task.tracee.process(), task.clear_tid, &zero, sizeof zero);
+    }
+    end_thread(task);
+    tasks_.erase(event.tid);
+}
+
+// ---- signals ----
+
+void Session::apply_signal(const Event &event, Task &task) {
+    const Segment *registers = event.segment(RG_SEG_HANDLER_REGISTERS);
+    if (!registers)
+        return; // ignored, a stop, or the thread's end
+    task.faulted = 0;
+    task.siginfo.clear();
+    task.restart = 0;
+    task.in_call = false;
+    for (const Segment &segment : event.segments)
+        if (segment.arg == RG_SEG_MEMORY && !segment.bytes.empty() &&
+            write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
+                segment.bytes.size())
+            diverge(event, task, "the frame of a signal handler can't be written at " + hex(segment.address));
+    Registers handler = parse_registers(registers->bytes, task.tracee.registers());
+#if defined(__x86_64__)
+    handler.raw.orig_rax = ~0ull;
+#endif
+    task.tracee.set_registers(handler);
+    if (const Segment *fp = event.segment(RG_SEG_HANDLER_FPREGISTERS))
+        task.tracee.set_fp_registers(fp->bytes);
+}
+
+} // namespace retrograde

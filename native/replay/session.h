@@ -1,0 +1,192 @@
+// A replay: the recorded processes made again, each thread run from one of its events to the next, every system call
+// answered from the recording (docs/explanation/how-replay-works.md).
+#pragma once
+
+#include "base/failure.h"
+#include "recording/event_stream.h"
+#include "replay/address_space.h"
+#include "replay/debug_registers.h"
+#include "replay/echo.h"
+#include "replay/tracee.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace retrograde {
+
+inline constexpr int exit_divergence = 4;
+
+// The replayed program did something else than the recorded one.
+class Divergence : public Failure {
+  public:
+    Divergence(std::uint64_t event, std::uint32_t tid, const std::string &what, const std::string &registers)
+        : Failure(what, exit_divergence), event_(event), tid_(tid), registers_(registers) {}
+    std::uint64_t event() const { return event_; }
+    std::uint32_t tid() const { return tid_; }
+    const std::string &registers() const { return registers_; }
+
+  private:
+    std::uint64_t event_;
+    std::uint32_t tid_;
+    std::string registers_;
+};
+
+// One recorded thread.
+struct Task {
+    std::uint32_t pid, tid; // as recorded
+    Tracee tracee;
+    std::shared_ptr<AddressSpace> space;
+    std::shared_ptr<Descriptors> descriptors;
+    std::string name;
+    bool in_call = false;     // stopped before a call that has not been answered
+    std::int64_t restart = 0; // the answer of the last call: -ERESTARTSYS and its like, unless a handler has run
+    int last_call = 0;        // its number
+    std::uint64_t last_argument = 0;
+    std::uint64_t clear_tid = 0; // set_tid_address(2)
+    std::uint64_t robust_list = 0;
+    std::uint32_t own_tid = 0;          // as the thread sees it, in its namespace
+    bool reported = false;              // the breakpoint at its pc has been told of
+    bool started = false;               // it begins a new program, whose exec has not returned yet
+    int faulted = 0;                    // signal of its own making that it is stopped with
+    std::vector<Breakpoint> armed;      // in its debug registers
+    std::vector<unsigned char> siginfo; // of the signal that it is stopped with
+};
+
+enum class StopKind { event, step, breakpoint, watchpoint, signal, exec, exited, end, interrupted, time_limit };
+
+struct Stop {
+    StopKind kind;
+    std::uint32_t tid = 0;
+    int signal = 0;
+    std::uint64_t address = 0; // what was accessed, or the breakpoint's
+    BreakpointKind breakpoint = BreakpointKind::software;
+    int status = 0; // wait status of a process that has ended
+};
+
+struct RunRequest {
+    std::uint64_t until_event = ~0ull; // stop where this event is about to happen
+    std::uint32_t step_tid = 0;        // stop when this thread has run one instruction
+    std::uint64_t time_limit_ns = 0;   // stop after this long; 0: never
+    bool stops = true;                 // whether breakpoints, signals, execs and ends of the focused process stop
+};
+
+struct SessionOptions {
+    std::set<std::uint32_t> follow; // processes that are replayed; all where empty
+    std::uint32_t focus = 0;        // process that breakpoints, signals and steps are about
+    bool echo = false;              // show again what went to the terminal
+    bool verify = true;             // compare what the kernel read, too
+};
+
+class Checkpoint;
+
+class Session {
+  public:
+    Session(const std::string &folder, const SessionOptions &options);
+    ~Session(); // ends all replayed processes
+    Session(const Session &) = delete;
+
+    // Runs on. Throws Divergence, Failure.
+    Stop run(const RunRequest &request);
+    // Makes a running run() return soon; from any thread or signal handler.
+    void interrupt() { stop_running(interrupted_); }
+    void end_time() { stop_running(time_is_up_); }
+
+    std::uint64_t next_event() const { return next_; }
+    EventStream &events() { return stream_; }
+    std::uint32_t focus() const { return options_.focus; }
+    void set_focus(std::uint32_t pid) { options_.focus = pid; }
+    // The thread of the next event, where it is there; else 0.
+    std::uint32_t current_task();
+
+    const std::map<std::uint32_t, Task> &tasks() const { return tasks_; }
+    Task &task(std::uint32_t tid); // throws Failure where there is none
+    Task *any_task_of(std::uint32_t pid);
+
+    void add_breakpoint(const Breakpoint &breakpoint);
+    void remove_breakpoint(const Breakpoint &breakpoint);
+    // Forgets which breakpoints have been told of, or takes those at the threads' places for told.
+    void mark_reported(bool reported);
+
+    // The state as it is, to come back to: restore() can be called as often as wanted.
+    std::shared_ptr<Checkpoint> checkpoint();
+    void restore(const Checkpoint &checkpoint);
+
+  private:
+    friend class Checkpoint;
+    struct Goal {
+        enum Kind { call, signal, place } kind;
+        int signal_number = 0;
+        std::optional<Registers> registers;
+    };
+
+    // run.cpp: a thread from one event to the next
+    bool advance(Task &task, const Goal &goal); // false where something else has stopped it: stop_
+    bool handle_stop(Task &task, const Goal &goal, int status);
+    bool handle_trap(Task &task, const Goal &goal);
+    bool step_over_breakpoint(Task &task, const Goal &goal);
+    void apply_restart(Task &task);
+    std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal) const;
+    void arm(Task &task, const std::vector<Breakpoint> &pieces);
+    void stop_running(std::atomic<bool> &why);
+    void insert_breakpoints();
+    void remove_breakpoints();
+    std::optional<std::uint64_t> inserted_at(const Task &task, std::uint64_t address) const;
+    bool stop(const Stop &stop) {
+        stop_ = stop;
+        return false;
+    }
+
+    // session.cpp: the events
+    Goal goal_of(const Event &event, Task &task) const;
+    bool stops_before(const Event &event, Task &task);
+    void apply(const Event &event, Task &task);
+    void apply_call(const Event &event, Task &task);
+    void compare_call(const Event &event, Task &task) const;
+    void compare_memory(const Event &event, Task &task, bool at_enter) const;
+    void write_results(const Event &event, Task &task);
+    void apply_data(const Event &event, Task &task);
+    void apply_fork(const Event &event);
+    void apply_exec(const Event &event);
+    void apply_start(const Event &event, Task &task);
+    void apply_exit(const Event &event, Task &task);
+    void apply_signal(const Event &event, Task &task);
+    void remember_call(const Event &event, Task &task);
+    void begin();
+    void end_all();
+    void return_from_signal(const Event &event, Task &task);
+    void end_thread(Task &task);
+    void release_robust_futexes(Task &task);
+    [[noreturn]] void diverge(const Event &event, Task &task, const std::string &what) const;
+
+    EventStream stream_;
+    SessionOptions options_;
+    UniqueFd images_;
+    SharedMemory shared_;
+    std::map<std::uint32_t, Task> tasks_; // by recorded tid
+    std::uint64_t next_ = 0;
+    std::uint64_t told_ = ~0ull; // event whose signal, exec or end has been told of
+    std::uint8_t data_of_ = 0;   // kind of the event whose rows DATA go on
+    bool stepped_ = false;       // the thread that is stepped has run its instruction, and is in a call
+    std::vector<Breakpoint> breakpoints_;
+    struct Inserted {
+        std::uint64_t address;
+        std::vector<unsigned char> original;
+    };
+    std::vector<Inserted> inserted_; // in the focused process's memory
+    std::shared_ptr<AddressSpace> inserted_space_;
+    std::optional<Stop> watched_; // a watchpoint on what an event has written
+    RunRequest request_;
+    Stop stop_{};
+    std::atomic<bool> interrupted_ = false, time_is_up_ = false;
+    std::atomic<pid_t> running_process_ = 0, running_tid_ = 0;
+    Echo echo_;
+};
+
+} // namespace retrograde

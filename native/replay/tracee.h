@@ -1,0 +1,76 @@
+// One real thread of a replay, stopped under ptrace whenever nobody waits for it.
+#pragma once
+
+#include "base/unique_fd.h"
+#include "replay/registers.h"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <sys/types.h>
+#include <vector>
+
+namespace retrograde {
+
+// Where the stub (stub.h) has its two pages in every process of a replay: code that makes a system call and traps, and
+// room for what that call points to. Below what programs use, above what the kernel forbids (vm.mmap_min_addr).
+inline constexpr std::uint64_t stub_code = 0x10000, stub_data = 0x11000, stub_end = 0x12000;
+inline constexpr std::size_t stub_data_size = 0x1000;
+inline constexpr std::uint64_t stub_trap = stub_code + call_length;
+
+enum class Resume {
+    free,
+    calls,      // stop before each system call, which is not carried out
+    step_calls, // the same, after one instruction
+    to_call,    // stop before and behind each system call, which is carried out
+};
+
+class Tracee {
+  public:
+    Tracee(pid_t process, pid_t tid) : process_(process), tid_(tid) {}
+
+    pid_t tid() const { return tid_; }
+    pid_t process() const { return process_; }
+
+    // The registers are read when they are first asked for, and written back before the thread goes on.
+    const Registers &registers();
+    void set_registers(const Registers &registers);
+    std::vector<unsigned char> fp_registers() const; // NT_X86_XSTATE or NT_PRFPREG
+    void set_fp_registers(std::span<const unsigned char> bytes);
+    std::uint64_t tls();
+    void set_tls(std::uint64_t value);
+    std::array<unsigned char, 128> siginfo() const;
+
+    void resume(Resume how, int signal = 0);
+    // The wait status. The thread may have died. Returns -1 where a signal for the replayer ended the wait.
+    int wait();
+
+    // Carries out a system call in this thread, at the stub's code, and gives its registers back. -errno where it
+    // fails.
+    std::int64_t call(int nr, std::array<std::uint64_t, 6> args);
+    // The same for clone: the new thread, stopped at the stub's trap. Throws Failure.
+    Tracee clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls);
+
+    // After a stop in which registers can't be set or read as they are (a call's entry on arm64, exec): moves on to the
+    // stub's trap, where they can; the registers are kept.
+    void settle();
+    // Does so where it is needed to see all registers: on arm64, at a stop before or behind a call.
+    void settle_after_call();
+
+    // The thread ended while something was asked of it.
+    bool is_gone() const { return gone_; }
+
+  private:
+    void run_to_trap(); // from the stub's code
+    void expect_trap(int status);
+
+    pid_t process_, tid_;
+    Registers registers_{};
+    bool valid_ = false, dirty_ = false, gone_ = false, at_call_ = false;
+};
+
+// Reads or writes memory, whatever its protection. Return how many bytes could be.
+std::size_t read_memory(pid_t process, std::uint64_t address, void *into, std::size_t length);
+std::size_t write_memory(pid_t process, std::uint64_t address, const void *from, std::size_t length);
+
+} // namespace retrograde
