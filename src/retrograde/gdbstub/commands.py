@@ -1,0 +1,96 @@
+"""Commands of gdb on a recorded run. Runs inside gdb, by its own Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import gdb  # type: ignore[import-untyped]
+
+_READING = re.compile(r"^Reading (.* from remote target\.\.\.|symbols from target:.*\.\.\.)\n", re.MULTILINE)
+_SLOW = re.compile(r"^warning: File transfers from remote targets can be slow\..*\n", re.MULTILINE)
+_MORE = "(more)\n"
+_REFUSED = "retrograde: "
+
+
+def _quietly(line: str) -> str:
+    """Run a command; return what it prints, but for gdb's notices that files come from the recording."""
+    return _SLOW.sub("", _READING.sub("", str(gdb.execute(line, to_string=True))))
+
+
+def _ask(line: str) -> str:
+    text = str(gdb.execute("monitor " + line, to_string=True))
+    if text.startswith(_REFUSED):
+        raise gdb.GdbError(text[len(_REFUSED) :].rstrip())
+    return text
+
+
+def _where() -> str:
+    try:
+        frame = gdb.selected_frame()
+        place = frame.find_sal()
+        text: str = frame.name() or ""
+        return f"{text} at {place.symtab.filename}:{place.line}" if place.symtab is not None else text
+    except gdb.error:
+        return ""
+
+
+def _libraries() -> list[str]:
+    return [objfile.filename for objfile in gdb.objfiles() if objfile.is_valid()]
+
+
+def _go(line: str) -> None:
+    """Go elsewhere in the run: by a `stepi` that the server answers so, for gdb then looks at everything anew."""
+    _ask(line)
+    before = _libraries()
+    gdb.execute("stepi")
+    refusal = _ask("refusal")
+    if refusal:
+        raise gdb.GdbError(refusal)
+    # The dynamic linker's breakpoint, by which gdb learns of libraries, has been jumped over.
+    if gdb.parameter("auto-solib-add"):
+        _quietly("sharedlibrary")
+    if _libraries() != before:
+        gdb.execute("frame")
+
+
+def _events(argument: str) -> None:
+    text = _ask("events " + argument)
+    while text.endswith(_MORE):
+        gdb.write(text[: -len(_MORE)])
+        text = _ask("more")
+    gdb.write(text)
+
+
+class _Command(gdb.Command):  # type: ignore[misc]
+    def __init__(self, name: str, kind: int, run: Callable[[str], object], text: str) -> None:
+        self.__doc__ = text
+        self._run = run
+        super().__init__(name, kind)
+
+    def invoke(self, argument: str, _from_tty: bool) -> None:
+        self._run(argument.strip())
+
+
+def _say(line: str) -> None:
+    gdb.write(_ask(line))
+
+
+_RUNNING, _DATA, _OBSCURE = gdb.COMMAND_RUNNING, gdb.COMMAND_DATA, gdb.COMMAND_OBSCURE
+for _name, _kind, _function, _text in (
+    ("when", _DATA, lambda _: _say("when"), "Show the event of the recording that comes next."),
+    ("seek", _RUNNING, lambda event: _go("seek " + event), "Go to an event of the recording.\nUsage: seek EVENT | end"),
+    ("events", _DATA, _events, "Show the recording's events around the next one, or all that a filter selects.\n"
+     "Usage: events [FILTER | all]"),
+    ("checkpoint", _RUNNING, lambda _: _say("checkpoint " + _where()), "Remember this moment of the run."),
+    ("restart", _RUNNING, lambda number: _go("restart " + number), "Go to a checkpoint.\nUsage: restart N"),
+    ("run", _RUNNING, lambda event: _go("seek " + (event or "0")), "Go to the start of the run, or to an event.\n"
+     "Usage: run [EVENT]"),
+    ("delete checkpoint", _RUNNING, lambda number: _say("delete " + number), "Forget a checkpoint.\n"
+     "Usage: delete checkpoint N"),
+    ("info checkpoints", _DATA, lambda _: _say("checkpoints"), "List the checkpoints."),
+    ("retrograde-connect", _OBSCURE, lambda address: gdb.write(_quietly("target remote " + address)),
+     "Connect to a replay; gdb's notices that files come from the recording are left out.\n"
+     "Usage: retrograde-connect ADDRESS"),
+):  # fmt: skip
+    _Command(_name, _kind, _function, _text)
