@@ -1,22 +1,24 @@
 /* exit: 0 */
-/* Stopping and continuing a child: WUNTRACED, WCONTINUED, WSTOPPED with WNOWAIT, and the signals that stop. */
+/* Stopping and continuing a child: WUNTRACED, WCONTINUED, WSTOPPED with WNOWAIT, in a call and in a loop. */
 #include "check.h"
 
 #include <signal.h>
 
 int main(void) {
-    static const int numbers[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
     siginfo_t info;
-    int status;
+    int status, ends[2];
+    char byte = 'x';
 
+    CHECK(pipe(ends) == 0);
     pid_t child = fork();
     if (child == 0) {
-        setpgid(0, 0); /* an orphaned group would not stop for the signals of terminals */
-        for (size_t i = 0; i < COUNT(numbers); i++)
+        for (int i = 0; i < 4; i++) {
             raise(SIGSTOP);
+            CHECK(read(ends[0], &byte, 1) == 1); /* or the next stop might hide that it was continued */
+        }
         _exit(6);
     }
-    for (size_t i = 0; i < COUNT(numbers); i++) {
+    for (int i = 0; i < 4; i++) {
         CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
         printf("%d stopped: %x\n", child, status);
         if (i % 2)
@@ -24,6 +26,7 @@ int main(void) {
         else
             CHECK(kill(child, SIGCONT) == 0 && waitid(P_PID, child, &info, WCONTINUED) == 0 &&
                   info.si_code == CLD_CONTINUED && info.si_status == SIGCONT);
+        CHECK(write(ends[1], &byte, 1) == 1);
     }
     join(child, 6);
     child = fork();
