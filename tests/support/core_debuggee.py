@@ -1,4 +1,4 @@
-"""A debuggee that stands still: a process's core dump, made by gdb's `generate-core-file`, and the files it maps."""
+"""Debuggees that stand still: among them a process's core dump, with the files it maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
 
 from retrograde.errors import UsageError
 from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Scratch, Stop, StopReason
@@ -27,60 +26,33 @@ def _notes(data: bytes) -> Iterator[tuple[int, bytes]]:
         at = start + (size + 3 & ~3)
 
 
-class CoreDebuggee:
-    """Serves a core dump. Files are opened at the paths at which the core's process had mapped them, and no others.
+class StillDebuggee:
+    """Serves a process that neither runs nor can be called into. Only the files that it maps can be opened.
 
     Args:
-        core: the dump.
-        program: the path of the program.
+        arch: `x86_64` or `arm64`.
+        program: its path.
+        registers: NT_PRSTATUS by tid.
+        floating: NT_X86_XSTATE or NT_PRFPREG by tid.
+        segments: memory: address, content, permissions.
     """
 
     event = 7
-    opened: ClassVar[list[str]] = []
 
-    def __init__(self, core: Path, program: Path) -> None:
-        data = core.read_bytes()
-        self.arch = _ARCHES[struct.unpack_from("<H", data, 18)[0]]
-        table, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<2H", data, 54)
-        self._program = str(program)
-        self._segments: list[tuple[int, bytes, str]] = []
-        self._registers: dict[int, bytes] = {}
-        self._floating: dict[int, bytes] = {}
+    def __init__(
+        self,
+        arch: str,
+        program: str,
+        registers: dict[int, bytes],
+        floating: dict[int, bytes],
+        segments: list[tuple[int, bytes, str]],
+    ) -> None:
+        self.arch, self._program = arch, program
+        self._registers, self._floating, self._segments = registers, floating, segments
         self._siginfo: dict[int, bytes] = {}
         self._auxv = b""
         self._files: list[tuple[int, int, int, str]] = []
-        for index in range(count):
-            kind, flags, offset, address, _, in_file, _, _ = struct.unpack_from("<2I6Q", data, table + size * index)
-            content = data[offset : offset + in_file]
-            if kind == _PT_NOTE:
-                self._read_notes(content)
-            elif kind == _PT_LOAD and content:
-                permissions = "".join(letter if flags & bit else "-" for letter, bit in (("r", 4), ("w", 2), ("x", 1)))
-                self._segments.append((address, content, permissions + "p"))
-        self.opened = []
-
-    def _read_notes(self, data: bytes) -> None:
-        tid = 0
-        for kind, content in _notes(data):
-            if kind == _PRSTATUS:
-                tid = struct.unpack_from("<i", content, 32)[0]
-                words = 27 if self.arch == "x86_64" else 34
-                self._registers[tid] = content[112 : 112 + 8 * words]
-            elif kind == (_XSTATE if self.arch == "x86_64" else _PRFPREG):
-                self._floating[tid] = content
-            elif kind == _SIGINFO:
-                self._siginfo[tid] = content
-            elif kind == _AUXV:
-                self._auxv = content
-            elif kind == _FILES:
-                self._read_files(content)
-
-    def _read_files(self, data: bytes) -> None:
-        count, page = struct.unpack_from("<2Q", data)
-        names = data[16 + 24 * count :].split(b"\0")
-        for index in range(count):
-            start, end, offset = struct.unpack_from("<3Q", data, 16 + 24 * index)
-            self._files.append((start, end, offset * page, os.fsdecode(names[index])))
+        self.opened: list[str] = []
 
     @property
     def pid(self) -> int:
@@ -104,7 +76,7 @@ class CoreDebuggee:
         return self._floating.get(tid, b"")
 
     def tls(self, tid: int) -> int:
-        return int(struct.unpack_from("<Q", self._registers[tid], _FS_BASE)[0])
+        return int(struct.unpack_from("<Q", self._registers[tid], _FS_BASE)[0]) if self.arch == "x86_64" else 0x7770
 
     def siginfo(self, tid: int) -> bytes:
         return self._siginfo.get(tid, b"")
@@ -169,7 +141,7 @@ class CoreDebuggee:
 
     def seek(self, event: int) -> Stop:
         if event != self.event:
-            raise UsageError(f"a core dump has no event {event}")
+            raise UsageError(f"there is no event {event}")
         return Stop(StopReason.EVENT, self.current_thread)
 
     def seek_end(self) -> Stop:
@@ -185,7 +157,52 @@ class CoreDebuggee:
         pass
 
     def scratch(self) -> AbstractContextManager[Scratch]:
-        raise UsageError("a core dump can't be copied into a process")
+        raise UsageError("there is no process to copy")
 
     def events(self, filter_text: str = "") -> Iterator[str]:
-        yield f"> {self.event} a core dump has one event"
+        yield f"> {self.event} there is but one event"
+
+
+class CoreDebuggee(StillDebuggee):
+    """Serves a core dump, made by gdb's `generate-core-file`.
+
+    Args:
+        core: the dump.
+        program: the path of the program.
+    """
+
+    def __init__(self, core: Path, program: Path) -> None:
+        data = core.read_bytes()
+        super().__init__(_ARCHES[struct.unpack_from("<H", data, 18)[0]], str(program), {}, {}, [])
+        table, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<2H", data, 54)
+        for index in range(count):
+            kind, flags, offset, address, _, in_file, _, _ = struct.unpack_from("<2I6Q", data, table + size * index)
+            content = data[offset : offset + in_file]
+            if kind == _PT_NOTE:
+                self._read_notes(content)
+            elif kind == _PT_LOAD and content:
+                permissions = "".join(letter if flags & bit else "-" for letter, bit in (("r", 4), ("w", 2), ("x", 1)))
+                self._segments.append((address, content, permissions + "p"))
+
+    def _read_notes(self, data: bytes) -> None:
+        tid = 0
+        for kind, content in _notes(data):
+            if kind == _PRSTATUS:
+                tid = struct.unpack_from("<i", content, 32)[0]
+                words = 27 if self.arch == "x86_64" else 34
+                self._registers[tid] = content[112 : 112 + 8 * words]
+            elif kind == (_XSTATE if self.arch == "x86_64" else _PRFPREG):
+                self._floating[tid] = content
+            elif kind == _SIGINFO:
+                self._siginfo[tid] = content
+            elif kind == _AUXV:
+                self._auxv = content
+            elif kind == _FILES:
+                self._read_files(content)
+
+    def _read_files(self, data: bytes) -> None:
+        count, page = struct.unpack_from("<2Q", data)
+        names = data[16 + 24 * count :].split(b"\0")
+        for index in range(count):
+            start, end, offset = struct.unpack_from("<3Q", data, 16 + 24 * index)
+            self._files.append((start, end, offset * page, os.fsdecode(names[index])))

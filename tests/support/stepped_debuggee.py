@@ -137,7 +137,7 @@ class _Tracee:
             os.waitpid(self.pid, 0)
 
 
-def _word(registers: bytes, index: int) -> int:
+def _word(registers: bytes | bytearray, index: int) -> int:
     return int(struct.unpack_from("<Q", registers, 8 * index)[0])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import re
+import sys
 from collections.abc import Callable
 
 import gdb  # type: ignore[import-untyped]
@@ -62,6 +64,16 @@ def _events(argument: str) -> None:
     gdb.write(text)
 
 
+def _print_cpp_containers() -> None:
+    """Load libstdc++'s printers from this machine, for what the recording's libraries would load is not trusted."""
+    sys.path += sorted(glob.glob("/usr/share/gcc*/python"), reverse=True)
+    try:
+        from libstdcxx.v6 import register_libstdcxx_printers  # type: ignore[import-not-found]
+    except ImportError:
+        return
+    register_libstdcxx_printers(None)
+
+
 class _Command(gdb.Command):  # type: ignore[misc]
     def __init__(self, name: str, kind: int, run: Callable[[str], object], text: str) -> None:
         self.__doc__ = text
@@ -94,3 +106,4 @@ for _name, _kind, _function, _text in (
      "Usage: retrograde-connect ADDRESS"),
 ):  # fmt: skip
     _Command(_name, _kind, _function, _text)
+_print_cpp_containers()
