@@ -34,9 +34,7 @@ NAMES = [
     f"/{GOOD[1:]}", f"../{GOOD[3:]}", "events-000000", "/etc/passwd", "../../../../../../etc/passwd", "\x1b[2J", "-",
 ]  # fmt: skip
 PATHS = st.sampled_from(["/bin/cat", "[stack]", "", "../../etc/passwd", "/a b (deleted)", "\x1b[2J\x07", "\udcff"])
-SETTINGS = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
+SETTINGS = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 numbers = st.one_of(st.integers(0, 40), st.integers(0, 2**64 - 1), st.sampled_from([2**63, 2**64 - 1, 2**32]))
 json_values: st.SearchStrategy[Any] = st.recursive(
