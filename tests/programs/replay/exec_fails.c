@@ -14,6 +14,7 @@ static void fails(const char *name, int error) {
 int main(void) {
     static char *many[5000];
     static char large[4096];
+    char *volatile nowhere = (char *)8;
 
     CHECK(close(open("no-permission", O_CREAT | O_WRONLY, 0600)) == 0);
     int file = open("no-program", O_CREAT | O_WRONLY, 0700);
@@ -30,6 +31,6 @@ int main(void) {
     for (size_t i = 0; i < COUNT(many) - 1; i++)
         many[i] = large;
     CHECK(execve("/proc/self/exe", many, nothing) == -1 && errno == E2BIG);
-    CHECK(execve((char *)8, nothing, nothing) == -1 && errno == EFAULT);
+    CHECK(execve(nowhere, nothing, nothing) == -1 && errno == EFAULT);
     return 0;
 }
