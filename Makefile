@@ -25,7 +25,7 @@ $(STAMPS)/packages-%: tools/install-packages
 
 $(STAMPS)/venv: pyproject.toml $(STAMPS)/packages-build
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check "scikit-build-core>=1.0,<2"
+	$(BIN)/pip install --quiet --disable-pip-version-check "nanobind>=2.4,<4" "scikit-build-core>=1.0,<2"
 	@touch $@
 
 $(STAMPS)/installed: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/venv

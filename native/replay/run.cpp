@@ -57,11 +57,34 @@ void Session::apply_restart(Task &task) {
     task.tracee.set_registers(registers);
 }
 
+bool Session::looks_for_place(const Task &task) const {
+    return request_.place && request_.place->tid == task.tid && request_.place->event == next_;
+}
+
+// Whether it is at a place that is looked for, on behalf of the recording or of who runs the replay.
+bool Session::is_at_place(Task &task, const Goal &goal) const {
+    const Registers &registers = task.tracee.registers();
+    return (goal.kind == Goal::place && same_place(registers, *goal.registers)) ||
+           (looks_for_place(task) && same_place(registers, request_.place->registers));
+}
+
+int Session::wait_for(Task &task) {
+    for (;;) {
+        const int status = task.tracee.wait();
+        if (status != -1)
+            return status;
+        if (options_.interrupted && options_.interrupted())
+            interrupt();
+    }
+}
+
 std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal) const {
     std::vector<Breakpoint> pieces;
     if (goal.kind == Goal::place)
         pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
-    if (task.pid == options_.focus)
+    if (looks_for_place(task))
+        pieces.push_back({BreakpointKind::hardware, request_.place->registers.pc(), 1});
+    if (task.pid == options_.focus && request_.stops)
         for (const Breakpoint &breakpoint : breakpoints_)
             if (is_hardware(breakpoint) && breakpoint.kind != BreakpointKind::hardware)
                 for (const Breakpoint &piece : hardware_pieces(breakpoint))
@@ -129,9 +152,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
                                  [&](const Inserted &inserted) { return inserted.address == pc; });
     write_memory(task.tracee.process(), pc, at->original.data(), at->original.size());
     task.tracee.resume(Resume::step_calls);
-    int status = task.tracee.wait();
-    while (status == -1)
-        status = task.tracee.wait();
+    const int status = wait_for(task);
     if (!task.tracee.is_gone())
         write_memory(task.tracee.process(), pc, breakpoint_code.data(), breakpoint_code.size());
     const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
@@ -153,8 +174,10 @@ bool Session::advance(Task &task, const Goal &goal) {
                         " was recorded");
         }
         apply_restart(task);
-        if (goal.kind == Goal::place)
+        if (goal.kind == Goal::place || looks_for_place(task))
             task.tracee.settle_after_call();
+        if (looks_for_place(task) && same_place(task.tracee.registers(), request_.place->registers))
+            return stop({StopKind::place, task.tid});
         if (goal.kind == Goal::place && same_place(task.tracee.registers(), *goal.registers))
             return true;
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
@@ -187,9 +210,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             continue;
         }
         task.tracee.resume(stepping ? Resume::step_calls : Resume::calls);
-        int status = task.tracee.wait();
-        while (status == -1)
-            status = task.tracee.wait();
+        const int status = wait_for(task);
         running_tid_ = 0;
         stepped_ = stepping;
         if (!handle_stop(task, goal, status))
@@ -240,14 +261,12 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
             return true;
         }
         // The place that is looked for, or another with its pc.
-        if (same_place(registers, *goal.registers))
+        if (is_at_place(task, goal))
             return true;
 #if defined(__aarch64__)
         arm(task, {}); // the breakpoint would be hit again at once
         task.tracee.resume(Resume::step_calls);
-        int status = task.tracee.wait();
-        while (status == -1)
-            status = task.tracee.wait();
+        const int status = wait_for(task);
         const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
         return plain_step || handle_stop(task, goal, status);
 #else

@@ -128,6 +128,20 @@ std::uint32_t Session::current_task() {
     return task ? task->tid : 0;
 }
 
+std::uint64_t Session::cpu_time_ns() const {
+    std::uint64_t sum = 0;
+    std::set<pid_t> processes;
+    for (const auto &[tid, task] : tasks_)
+        processes.insert(task.tracee.process());
+    for (pid_t process : processes) {
+        clockid_t clock;
+        timespec time{};
+        if (::clock_getcpuclockid(process, &clock) == 0 && ::clock_gettime(clock, &time) == 0)
+            sum += static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
+    }
+    return sum;
+}
+
 void Session::add_breakpoint(const Breakpoint &breakpoint) {
     if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware) {
         std::size_t pieces = hardware_pieces(breakpoint).size();
@@ -240,7 +254,6 @@ bool happens_anywhere(const Event &event) {
 Stop Session::run(const RunRequest &request) {
     request_ = request;
     stepped_ = false;
-    const Timer timer(this, request.time_limit_ns);
     struct Cleanup {
         Session &session;
         ~Cleanup() {
@@ -248,6 +261,7 @@ Stop Session::run(const RunRequest &request) {
             session.remove_breakpoints();
         }
     } cleanup{*this};
+    const Timer timer(this, request.time_limit_ns);
     insert_breakpoints();
 
     while (next_ < stream_.size()) {
@@ -422,16 +436,8 @@ void Session::apply_call(const Event &event, Task &task) {
         compare_memory(event, task, true);
     Tracee &tracee = task.tracee;
     const bool succeeded = event.result >= 0 || event.result < -4095;
-    const Registers at_call = tracee.registers();
-    if (event.nr == SYS_rt_sigreturn) {
-        // The kernel takes all registers from the frame in the program's memory, which is as it was.
-        Registers registers = at_call;
-        registers.prepare_call(SYS_rt_sigreturn, at_call.call_arguments());
-        registers.set_pc(stub_code);
-        tracee.set_registers(registers);
-        task.in_call = false;
+    if (event.nr == SYS_rt_sigreturn)
         return return_from_signal(event, task);
-    }
     if (succeeded && AddressSpace::performs(event.nr))
         task.space->perform(tracee, event, shared_);
     write_results(event, task);
@@ -459,7 +465,14 @@ void Session::apply_call(const Event &event, Task &task) {
 
 void Session::return_from_signal(const Event &event, Task &task) {
     Tracee &tracee = task.tracee;
-    // It stops at the end of the call, before the program runs on.
+    // The kernel takes all registers from the frame in the program's memory, which is as it was. The thread stops
+    // before the call, and behind it before the program runs on.
+    tracee.settle();
+    Registers registers = tracee.registers();
+    registers.prepare_call(SYS_rt_sigreturn, registers.call_arguments());
+    registers.set_pc(stub_code);
+    tracee.set_registers(registers);
+    task.in_call = false;
     tracee.resume(Resume::to_call);
     for (int stops = 0; stops < 2; stops++) {
         int status = tracee.wait();

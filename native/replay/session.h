@@ -59,10 +59,10 @@ struct Task {
     std::vector<unsigned char> siginfo; // of the signal that it is stopped with
 };
 
-enum class StopKind { event, step, breakpoint, watchpoint, signal, exec, exited, end, interrupted, time_limit };
+enum class StopKind { event, step, breakpoint, watchpoint, signal, exec, exited, end, interrupted, time_limit, place };
 
 struct Stop {
-    StopKind kind;
+    StopKind kind = StopKind::end;
     std::uint32_t tid = 0;
     int signal = 0;
     std::uint64_t address = 0; // what was accessed, or the breakpoint's
@@ -74,14 +74,22 @@ struct RunRequest {
     std::uint64_t until_event = ~0ull; // stop where this event is about to happen
     std::uint32_t step_tid = 0;        // stop when this thread has run one instruction
     std::uint64_t time_limit_ns = 0;   // stop after this long; 0: never
-    bool stops = true;                 // whether breakpoints, signals, execs and ends of the focused process stop
+    // Stop where this thread, with all events before that one behind it, has these registers.
+    struct Place {
+        std::uint32_t tid;
+        std::uint64_t event;
+        Registers registers;
+    };
+    std::optional<Place> place;
+    bool stops = true; // whether breakpoints, signals, execs and ends of the focused process stop
 };
 
 struct SessionOptions {
-    std::set<std::uint32_t> follow; // processes that are replayed; all where empty
-    std::uint32_t focus = 0;        // process that breakpoints, signals and steps are about
-    bool echo = false;              // show again what went to the terminal
-    bool verify = true;             // compare what the kernel read, too
+    std::set<std::uint32_t> follow;    // processes that are replayed; all where empty
+    std::uint32_t focus = 0;           // process that breakpoints, signals and steps are about
+    bool echo = false;                 // show again what went to the terminal
+    bool verify = true;                // compare what the kernel read, too
+    std::function<bool()> interrupted; // asked when a signal for the replayer comes: whether to stop
 };
 
 class Checkpoint;
@@ -113,6 +121,11 @@ class Session {
     void remove_breakpoint(const Breakpoint &breakpoint);
     // Forgets which breakpoints have been told of, or takes those at the threads' places for told.
     void mark_reported(bool reported);
+    // Takes the signal or end that is about to happen for told of.
+    void mark_told() { told_ = next_; }
+
+    // CPU time of all replayed threads, ns: how far a run has come.
+    std::uint64_t cpu_time_ns() const;
 
     // The state as it is, to come back to: restore() can be called as often as wanted.
     std::shared_ptr<Checkpoint> checkpoint();
@@ -130,6 +143,9 @@ class Session {
     bool advance(Task &task, const Goal &goal); // false where something else has stopped it: stop_
     bool handle_stop(Task &task, const Goal &goal, int status);
     bool handle_trap(Task &task, const Goal &goal);
+    int wait_for(Task &task);
+    bool looks_for_place(const Task &task) const;
+    bool is_at_place(Task &task, const Goal &goal) const;
     bool step_over_breakpoint(Task &task, const Goal &goal);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal) const;

@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "read": "print a recording's events",
     "stats": "count a recording's events by syscall, process, file or peer",
     "top": "the same, live",
+    "replay": "run a recording again, in gdb, forwards and backwards",
     "fields": "list the fields of filters and formats",
     "syscalls": "the syscall table, as a reference",
     "decode": "put names to raw syscall numbers in other tools' logs",

@@ -193,6 +193,15 @@ class Recording:
         except OSError as error:
             raise FormatError(f"the image {name} of {self.path} cannot be read: {error.strerror}") from None
 
+    def event_files(self) -> Iterator[tuple[str, BinaryIO]]:
+        """Yield the name and the content of each file of the block stream."""
+        from retrograde.recording.images import SourceFile
+
+        for number in self._place.numbers():
+            source = self._open_source(number)
+            if source is not None:
+                yield source.name, io.BufferedReader(SourceFile(source))
+
     def verify(self) -> list[str]:
         """Read every block and return all problems."""
         for _ in self.blocks():

@@ -94,8 +94,9 @@ class Debuggee(Protocol):
     :class:`retrograde.errors.DivergenceError` where the replay cannot go on as recorded.
     """
 
-    arch: str
-    """`x86_64` or `arm64`."""
+    @property
+    def arch(self) -> str:
+        """`x86_64` or `arm64`."""
 
     @property
     def pid(self) -> int:
