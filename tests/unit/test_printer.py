@@ -45,8 +45,8 @@ def rows(arch: str) -> st.SearchStrategy[Row]:
         flags=st.sampled_from([0, 0, 0, 1, 2, 4]),
         pid=st.integers(0, 3),
         tid=st.integers(0, 3),
-        exit=st.integers(0, 2**62),
-        duration=st.integers(0, 2**40),
+        exit=st.one_of(st.integers(0, 2**62), st.integers(0, 2**64 - 1)),
+        duration=st.one_of(st.integers(0, 2**40), st.integers(0, 2**64 - 1)),
     )
 
 
@@ -54,11 +54,13 @@ def rows(arch: str) -> st.SearchStrategy[Row]:
 @pytest.mark.parametrize("look", ["sysdig", "strace"])
 def test_any_event_is_printed_on_one_line_and_both_ways_agree(arch, look):
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(rows(arch), min_size=1, max_size=12))
-    def check(chosen: list[Row]) -> None:
+    @given(st.lists(rows(arch), min_size=1, max_size=12), st.sampled_from("hard"), st.integers(-(2**70), 2**70))
+    def check(chosen: list[Row], time: str, offset: int) -> None:
         batch = Batch(events_payload(chosen), 100)
-        fast = LinePrinter(Tracker(Context(arch), load(arch)), LineStyle(look, "r", latency=True))
-        slow = LinePrinter(Tracker(Context(arch), load(arch)), LineStyle(look, "r", latency=True))
+        fast, slow = (
+            LinePrinter(Tracker(Context(arch, offset), load(arch)), LineStyle(look, time, latency=True))
+            for _ in range(2)
+        )
         lines = fast.feed(batch) + fast.flush()
         assert all("\n" not in line and "\r" not in line for line in lines)
         if any(row.flags & 4 for row in chosen):

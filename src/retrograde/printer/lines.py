@@ -32,7 +32,7 @@ from retrograde.printer.heads import heads
 from retrograde.printer.merger import Merger
 from retrograde.printer.renderer import Formatter, Renderer, Segments
 from retrograde.printer.shapes import shapes
-from retrograde.printer.times import NS, ClockPrefixes, SecondPrefixes, clock_text, time_texts
+from retrograde.printer.times import NS, ClockPrefixes, SecondPrefixes, clock_text, time_texts, wrapped
 from retrograde.state import Process, Tracker
 from retrograde.state.calls import of_success
 from retrograde.state.changes import NUMBERS, Changes
@@ -274,7 +274,7 @@ class LinePrinter:
         else:
             context = self.tracker.context
             offset = -(context.start_ns or 0) if self._time == "r" else context.realtime_offset
-            shown = exits.astype(np.int64) + np.int64(offset)
+            shown = exits.astype(np.int64) + np.int64(wrapped(offset))
             if self._time == "r":
                 shown = np.maximum(shown, 0)
         self._previous = int(exits[-1])
@@ -394,13 +394,13 @@ class LinePrinter:
         """Return what the time column shows for an event; for `D` it counts as the line before from now on."""
         context = self.tracker.context
         if self._time == "d":
-            shown = event.latency
+            shown = wrapped(event.latency)
         elif self._time == "D":
-            shown = max(0, event.exit - self._previous) if self._previous is not None else 0
+            shown = max(0, wrapped(event.exit - self._previous)) if self._previous is not None else 0
         elif self._time == "r":
-            shown = max(0, event.exit - (context.start_ns or 0))
+            shown = max(0, wrapped(event.exit - (context.start_ns or 0)))
         else:
-            shown = event.exit + context.realtime_offset
+            shown = wrapped(event.exit + context.realtime_offset)
         self._previous = event.exit
         second, ns = divmod(shown, NS)
         return f"{self._prefixes[second]}{ns:09d}"

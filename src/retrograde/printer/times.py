@@ -96,6 +96,11 @@ def texts(characters: NDArray[np.uint8]) -> list[str]:
     return found
 
 
+def wrapped(ns: int) -> int:
+    """Return a time as 64 bits hold it: those of a forged recording may add up to any number."""
+    return (ns + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def clock_prefix(second: int) -> str:
     """Return `HH:MM:SS.` of local time."""
     try:
