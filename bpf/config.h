@@ -20,7 +20,8 @@ struct rg_config {
 	__s32 mmap_nr;	 /* the calls that map files, where a replay needs to know what; else -1 */
 	__s32 shmat_nr;
 	__u8 filter_syscalls;
-	__u8 adopt_all; /* threads that nobody told us of are captured: all, or those of the wanted maps */
+	__u8 tracer_tells_signals; /* it sees all but those that none can see before they are delivered */
+	__u8 adopt_all;		   /* threads that nobody told us of are captured: all, or those of the wanted maps */
 	__u8 adopt_tgids;
 	__u8 adopt_comms;
 	__u8 adopt_cgroups;

@@ -131,6 +131,7 @@ struct kernel_siginfo {
 
 struct sigaction {
 	void *sa_handler;
+	unsigned long sa_flags;
 };
 
 struct k_sigaction {

@@ -13,7 +13,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MAX_ENVIRONMENT 16384
 #define MAX_ERRNO	4095 /* include/linux/err.h */
-#define MAP_ANONYMOUS	0x20 /* include/uapi/asm-generic/mman-common.h */
+#define SIGKILL		9
+#define SA_IMMUTABLE	0x00800000 /* include/linux/signal_types.h */
+#define MAP_ANONYMOUS	0x20	   /* include/uapi/asm-generic/mman-common.h */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
 
@@ -362,6 +364,12 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
+/* Whether the tracer has had a look at the signal: it has not where the kernel insists on it. */
+static __always_inline bool was_traced(struct task_struct *task, int signal, struct k_sigaction *action)
+{
+	return FIELD(task, ptrace) && signal != SIGKILL && !(BPF_CORE_READ(action, sa.sa_flags) & SA_IMMUTABLE);
+}
+
 TRACEPOINT("signal_deliver")
 int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
 {
@@ -370,7 +378,7 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigact
 	struct rg_thread *thread = thread_of(task);
 	struct scratch *s;
 
-	if (!thread || thread->awaits_execve)
+	if (!thread || thread->awaits_execve || (config.tracer_tells_signals && was_traced(task, signal, action)))
 		return 0;
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)

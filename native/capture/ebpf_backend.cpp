@@ -8,7 +8,9 @@
 #include "capture/programs.h"
 #include "capture/replay_state.h"
 #include "capture/ring.h"
+#include "capture/signal_recorder.h"
 #include "capture/tracer.h"
+#include "capture/trapped_instructions.h"
 
 #include "base/failure.h"
 
@@ -40,6 +42,8 @@ constexpr std::uint64_t loss_interval_ns = 100 * ms;
 // has taken the stop away; after this long its event is written all the same.
 constexpr std::uint64_t late_stop_ns = 20 * ms;
 
+constexpr std::uint64_t longest_detaching_ns = 2000 * ms;
+
 void ignore(int) {}
 
 class EbpfBackend : public Backend {
@@ -54,9 +58,9 @@ class EbpfBackend : public Backend {
   private:
     // An event that did not come through its CPU's ring; it waits for its turn.
     struct Pending {
-        std::vector<unsigned char> record; // complete, in wire form; or empty:
-        std::function<void()> write;       // writes it; or none:
-        rg_hold hold{};                    // memory still to be copied
+        WireRecord record;           // complete; or empty:
+        std::function<void()> write; // does it; or none:
+        rg_hold hold{};              // memory still to be copied
     };
 
     bool drain(std::uint64_t until);
@@ -67,7 +71,12 @@ class EbpfBackend : public Backend {
     void write(const rg_event &event);
     void write_held(const rg_hold &hold);
     void write_pending();
+    void add_pending(WireRecord record);
     void on_exec(pid_t tid);
+    void on_signal(pid_t tid, int signal);
+    void strike(pid_t tid, int signal, std::uint64_t now);
+    void at_handler(pid_t tid, bool there);
+    int on_last_stop(pid_t tid, int signal);
     bool on_stop(pid_t tid);
     void on_end(pid_t tid, int status);
     std::vector<rg_hold> holds() const;
@@ -93,6 +102,8 @@ class EbpfBackend : public Backend {
     // Replay grade.
     std::optional<MemoryCopier> copier_;
     std::optional<ReplayState> replay_; // of a command that is recorded from its start
+    SignalRecorder signals_;
+    bool exec_seen_ = false;
     std::optional<Guardian> guardian_;
     std::optional<Tracer> tracer_;
     std::multimap<std::uint64_t, Pending> pending_; // by time
@@ -120,9 +131,15 @@ EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer, const std:
         guardian_.emplace(programs_.holds_map());
         if (is_replayable(options))
             replay_.emplace(writer, folder);
-        tracer_.emplace([this](pid_t tid) { return on_stop(tid); },
-                        [this](pid_t tid, int status) { on_end(tid, status); },
-                        replay_ ? [this](pid_t tid) { on_exec(tid); } : Tracer::ExecHandler());
+        Tracer::Handlers handlers;
+        handlers.on_hold = [this](pid_t tid) { return on_stop(tid); };
+        handlers.on_end = [this](pid_t tid, int status) { on_end(tid, status); };
+        if (replay_) {
+            handlers.on_exec = [this](pid_t tid) { on_exec(tid); };
+            handlers.on_signal = [this](pid_t tid, int signal) { on_signal(tid, signal); };
+            handlers.at_handler = [this](pid_t tid, bool there) { at_handler(tid, there); };
+        }
+        tracer_.emplace(std::move(handlers));
     }
 }
 
@@ -218,9 +235,13 @@ bool EbpfBackend::is_over() {
 // thread that is in some ring and not later than `until` was put there before this began, and so were all before it.
 bool EbpfBackend::drain(std::uint64_t until) {
     bool any = false;
+    const bool to_the_end = until == ~0ull;
     if (tracer_)
         take_spilled();
     for (;;) {
+        // Not past a signal that is about to be delivered: a few microseconds.
+        if (!to_the_end)
+            until = std::min(until, signals_.earliest() - 1);
         // The ring with the oldest event may be read as far as the next source's.
         Ring *oldest = nullptr;
         std::uint64_t oldest_ns = ~0ull, limit = until;
@@ -265,6 +286,8 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
         const bool in_program = event->kind == RG_SYSCALL || event->kind == RG_FORK || event->kind == RG_EXEC;
         if (tracer_ && (!in_program || programs_.held_events() != holds_taken_)) {
             take_hold(static_cast<pid_t>(event->tid));
+            if (event->kind == RG_EXIT || event->kind == RG_ENTER || event->kind == RG_SIGNAL) // killed on the way
+                at_handler(static_cast<pid_t>(event->tid), false);
             if (!pending_.empty() && pending_.begin()->first <= event->exit)
                 return false;
         }
@@ -293,9 +316,7 @@ void EbpfBackend::take_spilled() {
             continue;
         }
         const auto *bytes = reinterpret_cast<const unsigned char *>(event);
-        Pending pending;
-        pending.record.assign(bytes, bytes + event->size);
-        pending_.emplace(event->exit, std::move(pending));
+        add_pending(WireRecord(bytes, bytes + event->size));
         spill_->consume();
     }
     spill_->release();
@@ -377,7 +398,7 @@ void EbpfBackend::write_pending() {
         return;
     }
     if (!pending.record.empty()) {
-        write(*reinterpret_cast<const rg_event *>(pending.record.data()));
+        write(wire_event(pending.record));
         return;
     }
     const auto tid = static_cast<pid_t>(pending.hold.event.tid);
@@ -407,15 +428,66 @@ bool EbpfBackend::on_stop(pid_t tid) {
     return true;
 }
 
+void EbpfBackend::add_pending(WireRecord record) {
+    Pending pending;
+    const std::uint64_t time = wire_event(record).exit;
+    pending.record = std::move(record);
+    pending_.emplace(time, std::move(pending));
+}
+
 // The EXEC row is in a ring; the row of the call comes when the thread goes on.
 void EbpfBackend::on_exec(pid_t tid) {
     const std::uint64_t now = now_ns();
+    exec_seen_ = true;
     Pending start;
     start.write = [this, tid, now] {
         replay_->write_start(tid, now);
         tracer_->resume(tid);
     };
     pending_.emplace(now, std::move(start));
+}
+
+void EbpfBackend::on_signal(pid_t tid, int signal) {
+    if (!exec_seen_) { // no part of the recording
+        tracer_->deliver(tid, signal);
+        return;
+    }
+    const std::uint64_t now = now_ns();
+    take_hold(tid);
+    if (!taken_.contains(tid)) {
+        strike(tid, signal, now);
+        return;
+    }
+    // It is held at the end of a call, whose memory has to be copied first.
+    Pending later;
+    later.write = [this, tid, signal, now] { strike(tid, signal, now); };
+    pending_.emplace(now, std::move(later));
+}
+
+void EbpfBackend::strike(pid_t tid, int signal, std::uint64_t now) {
+    if (auto trap = carry_out_trapped(tid, signal, now)) {
+        add_pending(std::move(*trap));
+        tracer_->deliver(tid, 0);
+    } else if (auto row = signals_.strike(tid, signal, now)) {
+        add_pending(std::move(*row));
+        tracer_->deliver(tid, signal);
+    } else {
+        tracer_->step_into_handler(tid, signal);
+    }
+}
+
+// Returns the signal that is to be delivered.
+int EbpfBackend::on_last_stop(pid_t tid, int signal) {
+    const auto trap = carry_out_trapped(tid, signal, now_ns());
+    if (trap)
+        write(wire_event(*trap));
+    stop_trapping(tid);
+    return trap ? 0 : signal;
+}
+
+void EbpfBackend::at_handler(pid_t tid, bool there) {
+    if (signals_.awaits_handler(tid))
+        add_pending(there ? signals_.at_handler(tid) : signals_.without_handler(tid));
 }
 
 void EbpfBackend::resume(pid_t tid, const rg_hold &hold) {
@@ -462,7 +534,7 @@ void EbpfBackend::detach() {
         tracer_->handle_stops();
         take_late_holds(now_ns());
         drain(~0ull);
-        const bool waited_long = now_ns() - begun > 2000 * ms;
+        const bool waited_long = now_ns() - begun > longest_detaching_ns;
         // Whoever is on the way into a stop would stay in it for good.
         if (holds().empty()) {
             guardian_->dismiss();
@@ -475,6 +547,8 @@ void EbpfBackend::detach() {
         ::usleep(500);
     }
     drain(~0ull);
+    if (replay_)
+        tracer_->detach_all([this](pid_t tid, int signal) { return on_last_stop(tid, signal); }, longest_detaching_ns);
     if (programs_.live_threads() > 0)
         for (const rg_event &event : programs_.calls_in_progress())
             writer_.add(event);

@@ -123,6 +123,7 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.hold_mark = replay ? ring / 4 * 3 : 0;
     config.execve_nr = syscall_number("execve");
     config.mmap_nr = is_replayable(options) ? syscall_number("mmap") : -1;
+    config.tracer_tells_signals = is_replayable(options);
     config.shmat_nr = is_replayable(options) ? syscall_number("shmat") : -1;
     config.adopt_all = options.whole_system;
     config.adopt_tgids = !options.pids.empty();

@@ -8,7 +8,9 @@
 #include "capture/process_facts.h"
 #include "capture/replay_state.h"
 #include "capture/requirements.h"
+#include "capture/signal_recorder.h"
 #include "capture/syscall_table.h"
+#include "capture/trapped_instructions.h"
 
 #include <algorithm>
 #include <array>
@@ -60,6 +62,7 @@ struct Thread {
     SavedMemory saved;
     bool in_call = false;       // `call` has begun, is wanted and has not been written
     bool awaits_execve = false; // a started command before its first execve: not recorded yet
+    bool stepping = false;      // on the way to a signal handler's first instruction
     bool fresh = false;         // a child that has not left the call that made it
     bool ended = false;         // its EXIT has been written
 };
@@ -155,6 +158,9 @@ class PtraceBackend : public Backend {
     void on_exec(pid_t tid);
     void on_thread_end(pid_t tid, Thread &thread, int status);
     void on_signal(pid_t tid, Thread &thread, int signal);
+    void deliver(pid_t tid, Thread &thread, int signal);
+    bool was_handler_stop(pid_t tid, Thread &thread, int status);
+    std::uint64_t handler_of(const Thread &thread, int signal);
     void note_handler(pid_t tid, const Thread &thread, std::int64_t result);
     void write_cut_off(Thread &thread);
     void let_go(pid_t tid, Thread &thread, int status);
@@ -173,6 +179,7 @@ class PtraceBackend : public Backend {
     EventWriter &writer_;
     MemoryCopier copier_;
     std::optional<ReplayState> replay_; // of a command that is recorded from its start
+    SignalRecorder signals_;
     Target *target_ = nullptr;
     Ticker ticker_;
     std::unordered_map<pid_t, Thread> threads_;
@@ -284,14 +291,17 @@ void PtraceBackend::handle(pid_t tid, int status) {
     }
     Thread &thread = found->second;
     const int signal = WSTOPSIG(status), event = status >> 16;
+    if (was_handler_stop(tid, thread, status)) {
+        resume(tid);
+        return;
+    }
     switch (event) {
     case 0:
         if (signal == (SIGTRAP | 0x80)) {
             on_syscall_stop(tid, thread);
             resume(tid);
         } else {
-            on_signal(tid, thread, signal);
-            resume(tid, signal);
+            deliver(tid, thread, signal);
         }
         return;
     case PTRACE_EVENT_STOP:
@@ -588,6 +598,7 @@ void PtraceBackend::warn_of_lost_privileges(pid_t pid) {
 void PtraceBackend::on_thread_end(pid_t tid, Thread &thread, int status) {
     if (std::exchange(thread.ended, true))
         return;
+    was_handler_stop(tid, thread, 0);
     Process &process = processes_[thread.pid];
     if (process.live_threads > 0)
         process.live_threads--;
@@ -606,8 +617,44 @@ void PtraceBackend::on_thread_end(pid_t tid, Thread &thread, int status) {
 
 // ---- signals ----
 
+std::uint64_t PtraceBackend::handler_of(const Thread &thread, int signal) {
+    return processes_[thread.pid].handlers[signal <= 64 ? static_cast<std::size_t>(signal) : 0];
+}
+
+// Lets a thread go on that has stopped before the delivery of a signal.
+void PtraceBackend::deliver(pid_t tid, Thread &thread, int signal) {
+    if (!replay_ || thread.awaits_execve) {
+        on_signal(tid, thread, signal);
+        resume(tid, signal);
+        return;
+    }
+    const std::uint64_t now = now_ns(), handler = handler_of(thread, signal);
+    if (auto trap = carry_out_trapped(tid, signal, now)) {
+        writer_.add(wire_event(*trap));
+        resume(tid);
+    } else if (handler == 1 || (handler == 0 && ignored_by_default(signal))) {
+        resume(tid, signal);
+    } else if (auto row = signals_.strike(tid, signal, now)) {
+        writer_.add(wire_event(*row));
+        resume(tid, signal);
+    } else {
+        thread.stepping = true;
+        ::ptrace(PTRACE_SINGLESTEP, tid, nullptr, static_cast<long>(signal));
+    }
+}
+
+// Finishes the row of a signal whose handler was to be run. Returns whether that was all there is to the stop.
+bool PtraceBackend::was_handler_stop(pid_t tid, Thread &thread, int status) {
+    if (!std::exchange(thread.stepping, false) || !signals_.awaits_handler(tid))
+        return false;
+    const HandlerStop stop = WIFSTOPPED(status) ? handler_stop(tid, status) : HandlerStop::other;
+    const WireRecord row = stop == HandlerStop::at_handler ? signals_.at_handler(tid) : signals_.without_handler(tid);
+    writer_.add(wire_event(row));
+    return stop != HandlerStop::other;
+}
+
 void PtraceBackend::on_signal(pid_t tid, Thread &thread, int signal) {
-    const std::uint64_t handler = processes_[thread.pid].handlers[signal <= 64 ? static_cast<std::size_t>(signal) : 0];
+    const std::uint64_t handler = handler_of(thread, signal);
     // The kernel drops ignored signals as they are sent, unless the thread is traced.
     if (thread.awaits_execve || handler == 1 || (handler == 0 && ignored_by_default(signal)))
         return;
@@ -633,19 +680,28 @@ void PtraceBackend::on_signal(pid_t tid, Thread &thread, int signal) {
 // Detaches from a stopped thread, whose last stop is recorded still.
 void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
     const int signal = WSTOPSIG(status), event = status >> 16;
-    int deliver = 0;
-    if (event == 0 && signal == (SIGTRAP | 0x80)) {
+    int passed_on = 0;
+    if (was_handler_stop(tid, thread, status)) {
+        // that was all
+    } else if (event == 0 && signal == (SIGTRAP | 0x80)) {
         on_syscall_stop(tid, thread);
     } else if (event == 0) {
-        on_signal(tid, thread, signal);
-        deliver = signal;
+        const auto trap = replay_ ? carry_out_trapped(tid, signal, now_ns()) : std::nullopt;
+        if (trap) {
+            writer_.add(wire_event(*trap));
+        } else {
+            on_signal(tid, thread, signal);
+            passed_on = signal;
+        }
     } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
         on_new_child(tid, thread);
     } else if (event == PTRACE_EVENT_STOP) {
         on_first_stop(tid, thread);
     }
     write_cut_off(thread);
-    ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(deliver));
+    if (replay_)
+        stop_trapping(tid);
+    ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(passed_on));
     threads_.erase(tid);
 }
 

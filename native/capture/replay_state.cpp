@@ -2,6 +2,7 @@
 
 #include "capture/process_facts.h"
 #include "capture/registers.h"
+#include "capture/wire_record.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -81,17 +82,6 @@ std::uint64_t stack_limit(pid_t tid) {
     return *text == 'u' ? RLIM_INFINITY : std::strtoull(text, nullptr, 10);
 }
 
-rg_event row(rg_kind kind, pid_t pid, pid_t tid, std::uint64_t time) {
-    rg_event event{};
-    event.size = sizeof event;
-    event.kind = static_cast<__u8>(kind);
-    event.pid = static_cast<__u32>(pid);
-    event.tid = static_cast<__u32>(tid);
-    event.nr = -1;
-    event.enter = event.exit = time;
-    return event;
-}
-
 void add_register_set(EventRows &rows, pid_t tid, unsigned arg, unsigned set) {
     if (const std::vector<unsigned char> bytes = read_register_set(tid, set); !bytes.empty())
         rows.add(arg, 0, 0, bytes);
@@ -114,7 +104,7 @@ void ReplayState::write_start(pid_t tid, std::uint64_t now) {
     const ProcessMemory memory(tid);
     const std::uint64_t sp = stack_pointer(registers);
     hide_vdso(tid, memory, sp);
-    rg_event event = row(RG_START, tid, tid, now); // exec leaves the main thread alone
+    rg_event event = make_event(RG_START, -1, tid, tid, now); // exec leaves the main thread alone
     event.args[0] = start_of_heap(tid);
     event.args[1] = stack_limit(tid);
     EventRows rows(writer_, buffer_, event);
@@ -211,7 +201,7 @@ void ReplayState::write_mapped(const rg_event &call) {
         length = found != map.end() ? found->length() : 0;
     }
     map = cut_to(std::move(map), start, start + length);
-    rg_event event = row(RG_MAPPED, static_cast<pid_t>(call.pid), tid, call.exit);
+    rg_event event = make_event(RG_MAPPED, -1, static_cast<pid_t>(call.pid), tid, call.exit);
     event.cpu = call.cpu;
     event.args[0] = start;
     event.args[1] = length;

@@ -109,8 +109,9 @@ class Session {
 
 // The command waits before its execve; where there is no such command nothing else is begun.
 std::unique_ptr<Target> start(const Options &options) {
-    return options.command.empty() ? nullptr
-                                   : std::make_unique<Target>(options.command, options.user, options.output == "-");
+    return options.command.empty()
+               ? nullptr
+               : std::make_unique<Target>(options.command, options.user, options.output == "-", is_replayable(options));
 }
 
 Session::Session(const Options &options)

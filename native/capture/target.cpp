@@ -1,6 +1,7 @@
 #include "capture/target.h"
 
 #include "base/failure.h"
+#include "capture/trapped_instructions.h"
 
 #include <algorithm>
 #include <climits>
@@ -157,7 +158,8 @@ int become(const Identity &user) {
 
 } // namespace
 
-Target::Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken) {
+Target::Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken,
+               bool for_replay) {
     program_ = find_program(command.at(0));
     const std::optional<Identity> identity = find_user(user);
     int release[2], error[2];
@@ -191,6 +193,8 @@ Target::Target(const std::vector<std::string> &command, const std::string &user,
         }
         if (go != 'g')
             ::_exit(127);
+        if (for_replay)
+            trap_instructions();
         if (failure == 0) {
             ::execve(program_.c_str(), arguments.data(), environ);
             failure = errno;

@@ -14,7 +14,8 @@ class Target {
   public:
     // Forks; the child changes user, then waits. Throws Failure where the command does not exist or can't be executed.
     // stdout_is_taken: the block stream goes there, and what the command prints goes to stderr.
-    Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken);
+    // for_replay: what it asks the processor traps.
+    Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken, bool for_replay);
     ~Target(); // a child that was never released is killed
 
     pid_t pid() const { return pid_; }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ import pytest
 import retrograde as api
 from retrograde.events import Event, Kind
 from tests.support.capturing import capture, sound_events
+from tests.support.commands import compiled
 
 PAGE = 4096
-REGISTERS, FPREGISTERS, MAPS, MEMORY = 21, 22, 24, 25
+REGISTERS, FPREGISTERS, MAPS, MEMORY, HANDLER_REGISTERS, HANDLER_FPREGISTERS = 21, 22, 24, 25, 26, 27
+RAX, RDX, RIP, RSP = 10, 12, 16, 19  # of struct user_regs_struct
 AT_IGNORE, AT_SYSINFO_EHDR, AT_ENTRY = 1, 33, 9
 
 
@@ -143,3 +147,57 @@ def test_information_tells_the_processor(capture_program: Path, tmp_path: Path, 
     assert "fpu" in info["cpu"]["features"]
     assert info["cpu"]["xcr0"] & 3 == 3
     assert info["replay"]["cpu"] >= 0
+
+
+def _registers(event: Event, arg: int = REGISTERS) -> tuple[int, ...]:
+    return struct.unpack("<27Q", _bytes(event, arg)[0][1])
+
+
+def test_signals_are_recorded_with_their_frames(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    events = _record(capture_program, tmp_path / "r", backend, str(compiled("struck", tmp_path)))
+    written = next(event for event in events if event.syscall is not None and event.syscall.name == "write")
+    assert bytes(written.segments[0].data) == b"2 1 1 1\n"
+    signals = _of_kind(events, Kind.SIGNAL)
+    names = [signal.Signals(event.nr).name for event in signals]
+    assert names[0] == "SIGUSR1"
+    assert len(names) >= 14
+    assert set(names[1:-3]) == {"SIGALRM"}
+    assert names[-3:] == ["SIGSEGV", "SIGUSR1", "SIGALRM"]
+    for event in signals:
+        there = _registers(event, HANDLER_REGISTERS)
+        assert there[RIP] == event.args[4]
+        ((address, frame),) = _bytes(event, MEMORY)
+        assert address == there[RSP]
+        # struct rt_sigframe: a return address, struct ucontext, in it struct sigcontext (arch/x86/include/uapi/asm)
+        saved = struct.unpack_from("<18Q", frame, 8 + 40)
+        struck = _registers(event)
+        if event.nr != signal.SIGUSR1:
+            assert (saved[15], saved[16]) == (struck[RSP], struck[RIP])
+        assert len(_bytes(event, HANDLER_FPREGISTERS)[0][1]) >= 512
+    # A fault of the program itself is no trap.
+    assert signals[-3].args[3] == 8
+    # The second of two strikes at the first instruction of the first's handler.
+    assert _registers(signals[-1])[RIP] == signals[-2].args[4]
+
+
+def test_the_counter_is_read_for_the_program(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    events = _record(capture_program, tmp_path / "r", backend, str(compiled("struck", tmp_path)))
+    traps = _of_kind(events, Kind.TRAP)
+    assert len(traps) >= 2
+    before, after = (_registers(event) for event in traps[-2:])
+    assert before[RAX] | before[RDX] << 32 < after[RAX] | after[RDX] << 32
+    assert all(_registers(event)[RIP] == event.args[1] + 2 for event in traps if event.args[0] == 0)
+
+
+def test_a_program_that_outlives_its_capture_reads_the_counter_itself(
+    capture_program: Path, tmp_path: Path, backend: str
+) -> None:
+    program = compiled("struck", tmp_path)
+    words = ["--backend", backend, "--grade", "replay", "--duration", "300ms", "--output", str(tmp_path / "r")]
+    with (tmp_path / "out").open("w") as out:
+        command = [str(capture_program), *words, "--", str(program), "2"]
+        subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, check=True, timeout=60)
+    deadline = time.monotonic() + 10
+    while (tmp_path / "out").read_text() != "done\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

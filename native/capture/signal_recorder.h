@@ -1,0 +1,49 @@
+// Rows of the kind SIGNAL as a replay needs them: where the signal struck, and the frame that the kernel puts on the
+// stack for its handler. Such a signal is delivered with PTRACE_SINGLESTEP: the kernel then stops the thread at the
+// handler's first instruction, before it runs (kernel/signal.c: signal_delivered).
+#pragma once
+
+#include "capture/wire_record.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <sys/types.h>
+
+namespace retrograde {
+
+class SignalRecorder {
+  public:
+    // A thread has stopped before the delivery of a signal. Returns the row, or nothing where a handler will run: then
+    // the thread's next stop or its end has to be told below.
+    std::optional<WireRecord> strike(pid_t tid, int signal, std::uint64_t now);
+
+    // The thread has stopped at its handler's first instruction.
+    WireRecord at_handler(pid_t tid);
+
+    // It has stopped elsewhere, or ended: no handler was run.
+    WireRecord without_handler(pid_t tid);
+
+    bool awaits_handler(pid_t tid) const { return struck_.contains(tid); }
+    // When the first of those threads was struck, whose rows are not made yet; the highest number where there is none.
+    std::uint64_t earliest() const;
+
+  private:
+    struct Struck {
+        rg_event event;
+        std::vector<unsigned char> registers;
+    };
+    Struck take(pid_t tid);
+
+    std::map<pid_t, Struck> struck_;
+};
+
+// What the stop of a thread tells that was let go to its signal handler.
+enum class HandlerStop {
+    at_handler,
+    step, // there was no handler after all, and the thread has made a step; the SIGTRAP of it is to be dropped
+    other,
+};
+HandlerStop handler_stop(pid_t tid, int wait_status);
+
+} // namespace retrograde
