@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* epoll: level and edge triggered, one-shot, changed and removed, with data that comes back. */
+/* What epoll does: level and edge triggered, one-shot, changed and removed, with data that comes back. */
 #include "check.h"
 
 #include <fcntl.h>

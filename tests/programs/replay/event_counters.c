@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* eventfd: counters and semaphores between threads and processes. */
+/* What eventfd does: counters and semaphores between threads and processes. */
 #include "check.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* exit: 0 */
 /* arch: x86_64 */
-/* cpuid: the vendor, the features and the number of the very CPU that it ran on. */
+/* What cpuid does: the vendor, the features and the number of the very CPU that it ran on. */
 #include "check.h"
 
 #include <cpuid.h>

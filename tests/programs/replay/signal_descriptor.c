@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* signalfd: signals read like data, alone, several at once, and through poll. */
+/* What signalfd does: signals read like data, alone, several at once, and through poll. */
 #include "check.h"
 
 #include <poll.h>

@@ -3,9 +3,11 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 static pthread_mutex_t mutexes[4];
 static int inherits;
+static sem_t tried;
 
 static void *work(void *unused) {
     struct timespec until;
@@ -18,6 +20,7 @@ static void *work(void *unused) {
         CHECK(pthread_mutex_timedlock(&mutexes[i], &until) == ETIMEDOUT);
     }
     printf("thread %d got none at %lld\n", gettid(), (long long)now_ns());
+    CHECK(sem_post(&tried) == 0);
     for (int i = 0; i < 3 + inherits; i++)
         CHECK(pthread_mutex_lock(&mutexes[i]) == 0 && pthread_mutex_unlock(&mutexes[i]) == 0);
     return unused;
@@ -28,7 +31,7 @@ int main(void) {
     pthread_mutexattr_t attributes;
     pthread_t id;
 
-    CHECK(pthread_mutexattr_init(&attributes) == 0);
+    CHECK(sem_init(&tried, 0, 0) == 0 && pthread_mutexattr_init(&attributes) == 0);
     for (int i = 0; i < 3; i++)
         CHECK(pthread_mutexattr_settype(&attributes, kinds[i]) == 0 &&
               pthread_mutex_init(&mutexes[i], &attributes) == 0 && pthread_mutex_lock(&mutexes[i]) == 0);
@@ -36,8 +39,7 @@ int main(void) {
     inherits = pthread_mutex_init(&mutexes[3], &attributes) == 0 && pthread_mutex_lock(&mutexes[3]) == 0;
     CHECK(pthread_mutex_lock(&mutexes[1]) == 0 && pthread_mutex_lock(&mutexes[2]) == EDEADLK);
     CHECK(pthread_create(&id, NULL, work, NULL) == 0);
-    sleep_ms(15);
-    CHECK(pthread_mutex_unlock(&mutexes[1]) == 0);
+    CHECK(sem_wait(&tried) == 0 && pthread_mutex_unlock(&mutexes[1]) == 0);
     for (int i = 0; i < 3 + inherits; i++)
         CHECK(pthread_mutex_unlock(&mutexes[i]) == 0);
     CHECK(pthread_mutex_unlock(&mutexes[2]) == EPERM && pthread_join(id, NULL) == 0);

@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* timerfd: read, poll, an absolute time, and how much is left. */
+/* What timerfd does: read, poll, an absolute time, and how much is left. */
 #include "check.h"
 
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* vfork: the child runs on its parent's memory, and ends by _exit, by exec or by a failed exec. */
+/* What vfork does: the child runs on its parent's memory, and ends by _exit, by exec or by a failed exec. */
 #include "check.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* inotify: what happens in a folder and to a file, renames with their cookies, and removal. */
+/* What inotify does: what happens in a folder and to a file, renames with their cookies, and removal. */
 #include "check.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* exit: 0 */
 /* needs: root */
-/* fanotify: opens and writes of files, with descriptors that the kernel makes. */
+/* What fanotify does: opens and writes of files, with descriptors that the kernel makes. */
 #include "check.h"
 
 #include <fcntl.h>
