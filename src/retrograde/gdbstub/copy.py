@@ -17,6 +17,7 @@ So a called function's effects are seen as in a live process until the run moves
 from __future__ import annotations
 
 import contextlib
+import signal
 
 from retrograde.errors import RetrogradeError, UsageError
 from retrograde.gdbstub.registers import Register, RegisterFile, Values
@@ -25,6 +26,7 @@ from retrograde.replay.debuggee import BreakpointKind, Debuggee, Scratch, Stop, 
 Breakpoint = tuple[BreakpointKind, int, int]
 _IN_CODE = (BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE)
 _RED_ZONE = 128
+_FAULTS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS))
 
 
 class Process:
@@ -39,6 +41,7 @@ class Process:
         self._origin = b""
         self._set_memory = False
         self._has_run = False
+        self._fault = b""
         self._wanted: set[Breakpoint] = set()
         self._in_run: set[Breakpoint] = set()
         self._in_copy: set[Breakpoint] = set()
@@ -117,7 +120,7 @@ class Process:
             self._copied_tid = self.debuggee.current_thread
             self._origin = self.debuggee.registers(self._copied_tid)
             self._in_copy = set()
-            self._set_memory = self._has_run = False
+            self._set_memory, self._has_run, self._fault = False, False, b""
             for breakpoint_ in self._wanted:
                 self._insert_in_copy(breakpoint_)
         if tid != self._copied_tid:
@@ -214,11 +217,19 @@ class Process:
         """
         assert self._copy is not None
         self._has_run = True
+        if self._copy.registers() == self._fault:
+            return self._ended()
         stop = self._copy.resume(step)
         if stop.reason in (StopReason.EXITED, StopReason.EXEC):
-            self.forget()
-            return Stop(StopReason.STEP, self.debuggee.current_thread)
+            return self._ended()
+        self._fault = b""
+        if stop.reason is StopReason.SIGNAL and stop.signal in _FAULTS:
+            self._fault = self._copy.registers()
         return Stop(stop.reason, self._copied_tid, stop.signal, stop.address, stop.kind)
+
+    def _ended(self) -> Stop:
+        self.forget()
+        return Stop(StopReason.EVENT, self.debuggee.current_thread)
 
     def jump_notice(self) -> str:
         """Return what to say as the copy is about to run for the first time other than for a call of gdb's."""

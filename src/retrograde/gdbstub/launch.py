@@ -55,6 +55,7 @@ def debug(
     debuggee: Debuggee,
     arguments: Sequence[str] = (),
     *,
+    to: str | None = None,
     stop: Stop | None = None,
     layout: XsaveLayout | None = None,
 ) -> int:
@@ -63,6 +64,9 @@ def debug(
     Args:
         debuggee: what is debugged; it is used in this thread.
         arguments: more of gdb's.
+        to: where to go first, as the command `seek` has it. A debuggee at its start that goes there is better than one
+            that is there: gdb takes a static program for the dynamic linker, and steps backwards over all its
+            functions, where it meets it after glibc has set up its r_debug (svr4_in_dynsym_resolve_code).
         stop: why the debuggee is where it is.
         layout: of the recording's XSAVE areas; guessed where None.
 
@@ -76,7 +80,8 @@ def debug(
     with tempfile.TemporaryDirectory(prefix="retrograde-gdb-") as folder:
         path = Path(folder) / "socket"
         with listen_unix(path) as listener, _interrupts_left_to_gdb():
-            program = subprocess.Popen(gdb_command(gdb, str(path), arguments))
+            first = [] if to is None else ["-ex", f"seek {to}"]
+            program = subprocess.Popen(gdb_command(gdb, str(path), [*first, *arguments]))
             ended = os.pidfd_open(program.pid)
             try:
                 failure = serve(debuggee, listener, stop=stop, layout=layout, keep=True, until=ended)
