@@ -8,6 +8,7 @@
 #include <sys/reboot.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #define REFUSED(call)                                                                                                  \
     do {                                                                                                               \
@@ -39,6 +40,18 @@ int main(void) {
     REFUSED(syscall(SYS_mount_setattr, -1, "", 0, NULL, 0));
     REFUSED(syscall(SYS_nfsservctl, 0, NULL, NULL));
     REFUSED(syscall(SYS_process_mrelease, -1, 0));
+    REFUSED(syscall(SYS_kexec_file_load, -1, -1, 1000000l, NULL, 0));
+    REFUSED(syscall(SYS_lookup_dcookie, 0l, NULL, 0l));
+    REFUSED(syscall(SYS_io_uring_register, -1, 0, NULL, 0));
+    REFUSED(syscall(SYS_io_cancel, 0l, NULL, NULL));
+    REFUSED(syscall(SYS_io_pgetevents, 0l, 1l, 1l, NULL, NULL, NULL));
+    REFUSED(syscall(SYS_io_getevents, 0l, 1l, 1l, NULL, NULL));
+    REFUSED(syscall(SYS_io_destroy, 0l));
+    REFUSED(syscall(SYS_settimeofday, &(struct timeval){0, -1}, NULL));
+    REFUSED(syscall(453 /* map_shadow_stack */, 0l, 0l, 1000000));
+    REFUSED(syscall(467 /* open_tree_attr */, -1, "x", 0, NULL, 0l));
+    REFUSED(syscall(469 /* file_setattr */, -1, "x", NULL, 0l, 0));
+    REFUSED(syscall(456 /* futex_requeue */, NULL, 0, 1, 1));
     REFUSED(syscall(SYS_setdomainname, "x", -1));
     REFUSED(syscall(SYS_sethostname, "x", -1));
     return 0;

@@ -4,12 +4,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 int main(void) {
     char name[64], piece[512];
     int entries = 0, pieces = 0;
 
+    CHECK(mkdir("folder", 0700) == 0 && chdir("folder") == 0);
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "file-%016llx", (unsigned long long)random_word());
         CHECK(close(open(name, O_CREAT | O_WRONLY, 0600)) == 0);

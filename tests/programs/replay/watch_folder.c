@@ -10,6 +10,7 @@ int main(void) {
     char buffer[4096] __attribute__((aligned(8)));
     int count = 0;
 
+    CHECK(mkdir("folder", 0700) == 0 && chdir("folder") == 0);
     int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), folder = inotify_add_watch(watch, ".", IN_ALL_EVENTS);
     CHECK(watch >= 0 && folder == 1 && read(watch, buffer, sizeof buffer) == -1 && errno == EAGAIN);
     int file = open("file", O_CREAT | O_RDWR, 0600);
