@@ -9,7 +9,7 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit lint format wheel capture-arm64 oracle-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading reference wheel clean
+.PHONY: help demo build test test-unit lint format wheel capture-arm64 oracle-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -80,6 +80,10 @@ bench-sufficiency: build oracle-arm64 ## is the information enough: docs/experim
 
 bench-reading: build ## how fast recordings are read: docs/experiments/reading.md
 	$(BIN)/python -m bench.reading --write docs/experiments/reading.md
+
+bench-replay: build $(STAMPS)/packages-bench-replay ## does it replay: docs/experiments/replay.md (hours)
+	$(BIN)/python -m bench.replay --rounds 20 --write docs/experiments/replay.md
+	$(BIN)/python -m bench.reverse --write docs/explanation/reverse-debugging.md
 
 reference: build ## the pages of docs/reference that are made from the code
 	$(BIN)/python tools/reference.py

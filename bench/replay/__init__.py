@@ -1,0 +1,1 @@
+"""The experiment: does it replay? Real programs, recorded and replayed: docs/experiments/replay.md."""
