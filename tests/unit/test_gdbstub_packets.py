@@ -373,14 +373,35 @@ def test_an_interrupt_stops_the_run(debuggee: _Endless) -> None:
     assert debuggee.resumed.wait(20)
     client.sendall(b"\x03")
     assert b"$T02thread:1092;" in _received(client, b"#")
-    # One that comes together with the packet is not lost either.
-    client.sendall(frame(b"vCont;c") + b"\x03")
-    assert b"$T02thread:1092;" in _received(client, b"#")
     client.sendall(frame(b"D"))
     assert _received(client, b"#9a") == b"$OK#9a"
     thread.join(20)
     assert endings == [Ending.DETACHED]
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "interrupts"),
+    [
+        (frame(b"vCont;c"), False),
+        (frame(b"vCont;c") + b"\x03", True),
+        (b"\x03" + frame(b"Z0,401000,1") + frame(b"QPassSignals:e") + frame(b"vCont;c"), True),
+        # It was sent as the program had just stopped: gdb has looked at that, and then goes on.
+        (b"\x03" + frame(b"m600000,4") + frame(b"vCont;c"), False),
+    ],
+)
+def test_an_interrupt_about_the_time_that_the_run_begins(sent: bytes, interrupts: bool) -> None:
+    ours, theirs = socket.socketpair()
+    connection = Connection(ours)
+    theirs.sendall(sent)
+    while connection.receive() != b"vCont;c":
+        pass
+    calls: list[int] = []
+    with connection.watched(lambda: calls.append(1)):
+        pass
+    connection.close()
+    theirs.close()
+    assert bool(calls) is interrupts
 
 
 def test_the_run_stops_once_the_client_has_gone(debuggee: _Endless) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from retrograde.gdbstub.packets import Control, FloodError, Unframer, frame
 
 _AGAIN_MS = 50
+_LOOKING = (b"?", b"T", b"g", b"m", b"p", b"q", b"x", b"vFile")
 
 
 class Connection:
@@ -26,6 +27,7 @@ class Connection:
         self._acknowledging = True
         self._last = b""
         self._ended = False
+        self._interrupted = False
         self._wake_read, self._wake_write = os.pipe()
         self._go = threading.Semaphore(0)
         self._idle = threading.Semaphore(0)
@@ -59,7 +61,12 @@ class Connection:
             elif isinstance(item, bytes):
                 if self._acknowledging:
                     self._write(b"+")
+                # An interrupt may come before the packet that lets the program run, amid those that insert breakpoints;
+                # one after which gdb looks at the program has come too late, when the program had stopped.
+                self._interrupted = self._interrupted and not item.startswith(_LOOKING)
                 return item
+            elif item is Control.INTERRUPT:
+                self._interrupted = True
             elif item is Control.BROKEN:
                 self._write(b"-" if self._acknowledging else b"")
             elif item is Control.AGAIN and self._acknowledging:
@@ -123,7 +130,8 @@ class Connection:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self._stream, select.POLLIN)
-        wanted = self._unframer.take_interrupt()
+        wanted = self._unframer.take_interrupt() or self._interrupted
+        self._interrupted = False
         while True:
             if wanted:
                 interrupt()
