@@ -173,6 +173,12 @@ bool Session::advance(Task &task, const Goal &goal) {
                         (goal.kind == Goal::signal ? signal_name(goal.signal_number) : "a switch or signal") +
                         " was recorded");
         }
+        // A signal that interrupts a call comes before the call begins again.
+        if (goal.kind == Goal::place && task.restart != 0) {
+            task.tracee.settle_after_call();
+            if (same_place(task.tracee.registers(), *goal.registers))
+                return true;
+        }
         apply_restart(task);
         if (goal.kind == Goal::place || looks_for_place(task))
             task.tracee.settle_after_call();

@@ -432,7 +432,9 @@ void Session::apply_call(const Event &event, Task &task) {
         return;
     }
     compare_call(event, task);
-    if (options_.verify)
+    // A child's call was its parent's, whose memory is what it read.
+    const bool verify = options_.verify && !std::exchange(task.fresh, false);
+    if (verify)
         compare_memory(event, task, true);
     Tracee &tracee = task.tracee;
     const bool succeeded = event.result >= 0 || event.result < -4095;
@@ -441,8 +443,10 @@ void Session::apply_call(const Event &event, Task &task) {
     if (succeeded && AddressSpace::performs(event.nr))
         task.space->perform(tracee, event, shared_);
     write_results(event, task);
-    if (options_.verify)
+    if (verify)
         compare_memory(event, task, false);
+    if (succeeded && event.nr == SYS_process_vm_writev)
+        write_to_other(event, task);
     if (succeeded) {
         echo_.show(event, tracee, *task.descriptors);
         task.descriptors->follow(event);
@@ -490,6 +494,35 @@ void Session::return_from_signal(const Event &event, Task &task) {
     after.raw.orig_rax = ~0ull;
     tracee.set_registers(after);
 #endif
+}
+
+// Moves what was moved between two processes, where the other one is replayed too.
+void Session::write_to_other(const Event &event, Task &task) {
+    Task *other = any_task_of(static_cast<std::uint32_t>(event.args[0]));
+    if (!other)
+        return;
+    std::vector<unsigned char> bytes;
+    const auto total = static_cast<std::size_t>(event.result);
+    auto each = [&](std::uint64_t list, std::uint64_t count, auto use) {
+        for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, 1024); i++) {
+            std::array<std::uint64_t, 2> piece{}; // struct iovec
+            if (read_memory(task.tracee.process(), list + i * sizeof piece, &piece, sizeof piece) == sizeof piece)
+                use(piece[0], static_cast<std::size_t>(std::min<std::uint64_t>(piece[1], total)));
+        }
+    };
+    each(event.args[1], event.args[2], [&](std::uint64_t address, std::size_t length) {
+        const std::size_t before = bytes.size();
+        bytes.resize(before + std::min(length, total - before));
+        read_memory(task.tracee.process(), address, bytes.data() + before, bytes.size() - before);
+    });
+    std::size_t used = 0;
+    each(event.args[3], event.args[4], [&](std::uint64_t address, std::size_t length) {
+        const std::size_t part = std::min(length, bytes.size() - used);
+        if (address < stub_end && address + part > stub_code)
+            return;
+        write_memory(other->tracee.process(), address, bytes.data() + used, part);
+        used += part;
+    });
 }
 
 // What later events need to know of a call.
@@ -597,7 +630,7 @@ void Session::apply_fork(const Event &event) {
     child.descriptors =
         arguments.flags & CLONE_FILES ? parent.descriptors : std::make_shared<Descriptors>(*parent.descriptors);
     child.name = parent.name;
-    child.in_call = true;
+    child.in_call = child.fresh = true;
     child.own_tid = event.tid;
     child.clear_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
     child.robust_list = 0;

@@ -53,6 +53,7 @@ struct Task {
     std::uint64_t robust_list = 0;
     std::uint32_t own_tid = 0;          // as the thread sees it, in its namespace
     bool reported = false;              // the breakpoint at its pc has been told of
+    bool fresh = false;               // it has not returned from the call that made it
     bool started = false;               // it begins a new program, whose exec has not returned yet
     int faulted = 0;                    // signal of its own making that it is stopped with
     std::vector<Breakpoint> armed;      // in its debug registers
@@ -167,6 +168,7 @@ class Session {
     void compare_call(const Event &event, Task &task) const;
     void compare_memory(const Event &event, Task &task, bool at_enter) const;
     void write_results(const Event &event, Task &task);
+    void write_to_other(const Event &event, Task &task);
     void apply_data(const Event &event, Task &task);
     void apply_fork(const Event &event);
     void apply_exec(const Event &event);
