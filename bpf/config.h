@@ -17,22 +17,32 @@ struct rg_config {
 	__u64 wake_mark; /* ring fill, bytes, at which the consumer is woken */
 	__u64 hold_mark; /* replay grade: at which a thread is held; 0: threads are never held */
 	__s32 execve_nr; /* the call that starts the recording of a started command */
-	__s32 mmap_nr;	 /* the calls that map files, where a replay needs to know what; else -1 */
+	__s32 mmap_nr;
 	__s32 shmat_nr;
+	__s32 getaffinity_nr;
 	__u8 filter_syscalls;
-	__u8 tracer_tells_signals; /* it sees all but those that none can see before they are delivered */
-	__u8 adopt_all;		   /* threads that nobody told us of are captured: all, or those of the wanted maps */
+	__u8 replayable;   /* a command on one CPU, and its tracer tells more than what is held */
+	__u8 all_switches; /* those too that a replay does not need */
+	__u8 adopt_all;	   /* threads that nobody told us of are captured: all, or those of the wanted maps */
 	__u8 adopt_tgids;
 	__u8 adopt_comms;
 	__u8 adopt_cgroups;
 	__u8 switch_tells_state; /* sched_switch has the state of the thread among its arguments */
 };
 
+/* The captured thread that has the CPU, if one has it: of a replayable recording, where all share one. */
+struct rg_running {
+	__u32 tid;
+	__u32 in_call;
+	__u64 since;
+};
+
 /* What is known of a captured thread between the start of a call and its end. */
 struct rg_thread {
 	__u64 enter;
 	__u64 args[6];
-	__u64 deref; /* what the plan's deref argument pointed to at enter */
+	__u64 deref;	 /* what the plan's deref argument pointed to at enter */
+	__u64 registers; /* address of its struct pt_regs in the kernel, which stays where it is */
 	__s32 nr;
 	__u8 in_call;
 	__u8 awaits_execve; /* a started command before its first execve: not recorded yet */

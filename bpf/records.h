@@ -42,6 +42,7 @@ static __always_inline void no_args(struct scratch *s, u64 now)
 __u64 lost_events;  /* a hint that `losses` has changed */
 __s64 live_threads; /* that are captured */
 __u64 held_events;  /* ever put into `holds` with RG_HOLD_EVENT */
+struct rg_running running;
 
 static __noinline int count_loss(s32 nr)
 {

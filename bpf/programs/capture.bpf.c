@@ -16,6 +16,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SIGKILL		9
 #define SA_IMMUTABLE	0x00800000 /* include/linux/signal_types.h */
 #define MAP_ANONYMOUS	0x20	   /* include/uapi/asm-generic/mman-common.h */
+#if defined(__TARGET_ARCH_x86)
+#define REGISTER_WORDS 21 /* struct pt_regs */
+#else
+#define REGISTER_WORDS 34 /* struct user_pt_regs */
+#endif
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
 
@@ -125,18 +130,20 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 		thread->deref = value;
 	}
 	thread->in_call = 1;
+	if (config.replayable)
+		running.in_call = 1;
 	thread->enter = bpf_ktime_get_boot_ns();
 	return 0;
 }
 
-/* Whether the tracer has to look at what the call has mapped. */
-static __always_inline bool maps_file(const struct rg_thread *thread, long ret)
+/* Whether the tracer has to look at the call: at the files it has mapped, or the CPUs it has told of. */
+static __always_inline bool is_tracers(const struct rg_thread *thread, long ret)
 {
-	if ((u64)ret >= (u64)-MAX_ERRNO)
+	if (!config.replayable || (u64)ret >= (u64)-MAX_ERRNO)
 		return false;
 	if (thread->nr == config.mmap_nr)
 		return !(thread->args[3] & MAP_ANONYMOUS);
-	return thread->nr == config.shmat_nr;
+	return thread->nr == config.shmat_nr || thread->nr == config.getaffinity_nr;
 }
 
 /* Writes the record of a call of this architecture, with its memory. */
@@ -183,6 +190,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		read_args(thread, regs);
 	}
 	thread->in_call = 0;
+	if (config.replayable) {
+		running.in_call = 0;
+		thread->registers = (u64)regs;
+	}
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
 		return 0;
@@ -196,7 +207,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		emit(s, true, 0);
 		return 0;
 	}
-	if (maps_file(thread, ret) && !hold(s, RG_HOLD_EVENT, 0))
+	if (is_tracers(thread, ret) && !hold(s, RG_HOLD_EVENT, 0))
 		return 0;
 	plan = plan_of(&s->event);
 	/* A successful exec has replaced the memory it was called with; its EXEC record tells what it was. */
@@ -378,7 +389,7 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigact
 	struct rg_thread *thread = thread_of(task);
 	struct scratch *s;
 
-	if (!thread || thread->awaits_execve || (config.tracer_tells_signals && was_traced(task, signal, action)))
+	if (!thread || thread->awaits_execve || (config.replayable && was_traced(task, signal, action)))
 		return 0;
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
@@ -410,6 +421,42 @@ static __always_inline u64 state_of(struct task_struct *task)
 	return BPF_CORE_READ(old, state);
 }
 
+/* Where the thread was, for who replays it: it has left user mode, and these are on its kernel stack. */
+static __always_inline void add_registers(struct scratch *s, const struct rg_thread *thread)
+{
+	struct rg_segment *segment = (struct rg_segment *)s->data;
+	u64 *words = (u64 *)(segment + 1);
+
+	if (bpf_probe_read_kernel(words, REGISTER_WORDS * sizeof(u64), (void *)thread->registers))
+		return;
+#if defined(__TARGET_ARCH_x86)
+	/* Above the selectors, kernels with FRED keep what an event was (arch/x86/include/asm/ptrace.h). */
+	words[17] &= 0xffff;
+	words[20] &= 0xffff;
+#endif
+	segment->address = 0;
+	segment->full_length = REGISTER_WORDS * sizeof(u64);
+	segment->length = REGISTER_WORDS * sizeof(u64);
+	segment->arg = RG_SEG_REGISTERS;
+	segment->flags = 0;
+	segment->reserved = 0;
+	s->offset = sizeof(*segment) + REGISTER_WORDS * sizeof(u64);
+	s->event.segment_count = 1;
+}
+
+static __always_inline void note_switch(const struct rg_thread *from, struct task_struct *next, u64 now)
+{
+	const struct rg_thread *to = thread_of(next);
+
+	if (to) {
+		running.tid = FIELD(next, pid);
+		running.in_call = to->in_call;
+		running.since = now;
+	} else if (from) { /* no switch of another CPU */
+		running.tid = 0;
+	}
+}
+
 /* Loaded on demand only: it runs at every switch of the machine. This runs with the run queue locked: no holds. */
 TRACEPOINT("sched_switch")
 int on_switch(unsigned long long *context)
@@ -421,7 +468,12 @@ int on_switch(unsigned long long *context)
 	struct scratch *s;
 	u64 state;
 
+	if (config.replayable)
+		note_switch(thread, next, now);
 	if (!thread || thread->awaits_execve || thread->ended)
+		return 0;
+	/* Who is alone runs from call to call. */
+	if (config.replayable && !config.all_switches && live_threads == 1)
 		return 0;
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
@@ -432,6 +484,9 @@ int on_switch(unsigned long long *context)
 	no_args(s, now);
 	s->event.args[0] = FIELD(next, pid);
 	s->event.args[1] = (bool)context[0] ? 0 : state & TASK_STATES; /* preempted: it could have gone on */
+	s->event.args[2] = thread->in_call;
+	if (config.replayable && !thread->in_call)
+		add_registers(s, thread);
 	emit(s, false, 0);
 	return 0;
 }

@@ -5,10 +5,12 @@
 #include "capture/event_writer.h"
 #include "capture/options.h"
 #include "capture/target.h"
+#include "capture/unfaithful.h"
 
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace retrograde {
 
@@ -25,6 +27,9 @@ class Backend {
     // Handles what has happened, waiting at most `timeout_ns` for something to do. Returns false once nothing is left
     // to capture (every followed process has ended).
     virtual bool poll(std::uint64_t timeout_ns) = 0;
+
+    // What was met that a replay may not be able to repeat.
+    virtual std::vector<Unfaithful> unfaithful() const { return {}; }
 
     // Detaches so that the processes go on unharmed, and hands over what is still buffered.
     virtual void detach() = 0;

@@ -1,6 +1,7 @@
 // Capture with eBPF. The programs put a record for each event into the ring of its CPU; here the rings are merged by
 // time. In replay grade a tracer completes the events whose threads the programs have held.
 
+#include "capture/affinity.h"
 #include "capture/backend.h"
 #include "capture/guardian.h"
 #include "capture/memory_copier.h"
@@ -42,6 +43,7 @@ constexpr std::uint64_t loss_interval_ns = 100 * ms;
 // has taken the stop away; after this long its event is written all the same.
 constexpr std::uint64_t late_stop_ns = 20 * ms;
 
+constexpr std::uint64_t time_slice_ns = 20 * ms; // that a thread runs for at most, where others may wait for it
 constexpr std::uint64_t longest_detaching_ns = 2000 * ms;
 
 void ignore(int) {}
@@ -54,6 +56,9 @@ class EbpfBackend : public Backend {
     void attach(Target *target) override;
     bool poll(std::uint64_t timeout_ns) override;
     void detach() override;
+    std::vector<Unfaithful> unfaithful() const override {
+        return replay_ ? replay_->unfaithful().all() : std::vector<Unfaithful>();
+    }
 
   private:
     // An event that did not come through its CPU's ring; it waits for its turn.
@@ -68,8 +73,11 @@ class EbpfBackend : public Backend {
     void take_spilled();
     void take_hold(pid_t tid);
     void take_late_holds(std::uint64_t now);
+    void take_holds();
     void write(const rg_event &event);
     void write_held(const rg_hold &hold);
+    void show_all_cpus(const rg_event &call) const;
+    void interrupt_spinning(std::uint64_t now);
     void write_pending();
     void add_pending(WireRecord record);
     void on_exec(pid_t tid);
@@ -104,6 +112,7 @@ class EbpfBackend : public Backend {
     std::optional<ReplayState> replay_; // of a command that is recorded from its start
     SignalRecorder signals_;
     bool exec_seen_ = false;
+    std::uint64_t interrupted_ns_ = 0; // when a thread was last, because it ran for long
     std::optional<Guardian> guardian_;
     std::optional<Tracer> tracer_;
     std::multimap<std::uint64_t, Pending> pending_; // by time
@@ -183,6 +192,8 @@ bool EbpfBackend::poll(std::uint64_t timeout_ns) {
     if (tracer_)
         take_late_holds(now);
     busy |= drain(now_ns());
+    if (replay_ && target_->has_real_time())
+        interrupt_spinning(now);
     report_losses(now);
     if (busy) {
         sleep_ns_ = shortest_sleep_ns;
@@ -201,6 +212,17 @@ bool EbpfBackend::poll(std::uint64_t timeout_ns) {
     if (pending_.empty() && full_.empty())
         sleep(std::min(sleep_ns_, timeout_ns));
     return true;
+}
+
+// A thread that runs on and on may wait for another to do something. Its stop puts it behind the others, and its SWITCH
+// row tells where it was.
+void EbpfBackend::interrupt_spinning(std::uint64_t now) {
+    const Programs::Running running = programs_.running();
+    if (programs_.live_threads() < 2 || running.tid == 0 || running.in_call || now < running.since_ns + time_slice_ns ||
+        now < interrupted_ns_ + time_slice_ns)
+        return;
+    interrupted_ns_ = now;
+    tracer_->interrupt(running.tid);
 }
 
 void EbpfBackend::sleep(std::uint64_t timeout_ns) {
@@ -285,7 +307,10 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
         // is held for. So does what a thread does whose stop somebody's SIGCONT has taken away.
         const bool in_program = event->kind == RG_SYSCALL || event->kind == RG_FORK || event->kind == RG_EXEC;
         if (tracer_ && (!in_program || programs_.held_events() != holds_taken_)) {
-            take_hold(static_cast<pid_t>(event->tid));
+            if (replay_)
+                take_holds(); // order counts among threads, too
+            else
+                take_hold(static_cast<pid_t>(event->tid));
             if (event->kind == RG_EXIT || event->kind == RG_ENTER || event->kind == RG_SIGNAL) // killed on the way
                 at_handler(static_cast<pid_t>(event->tid), false);
             if (!pending_.empty() && pending_.begin()->first <= event->exit)
@@ -300,6 +325,8 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
 }
 
 void EbpfBackend::write(const rg_event &event) {
+    if (replay_)
+        replay_->look_at(event);
     if (replay_ && ReplayState::has_mapped(event)) // a thread that could not be held
         replay_->write_mapped(event);
     writer_.add(event);
@@ -361,6 +388,12 @@ void EbpfBackend::take_late_holds(std::uint64_t now) {
     if (now - holds_missing_since_ns_ < late_stop_ns)
         return;
     holds_missing_since_ns_ = now;
+    take_holds();
+}
+
+void EbpfBackend::take_holds() {
+    if (programs_.held_events() == holds_taken_)
+        return;
     for (const rg_hold &hold : holds())
         take_hold(static_cast<pid_t>(hold.event.tid));
 }
@@ -385,9 +418,21 @@ bool EbpfBackend::stop_was_taken_away(pid_t tid) const {
 }
 
 void EbpfBackend::write_held(const rg_hold &hold) {
-    if (replay_ && ReplayState::has_mapped(hold.event))
-        replay_->write_mapped(hold.event);
+    if (replay_) {
+        replay_->look_at(hold.event);
+        if (ReplayState::has_mapped(hold.event))
+            replay_->write_mapped(hold.event);
+        if (is_affinity(hold.event))
+            show_all_cpus(hold.event);
+    }
     copier_->add(hold.event, hold.deref);
+}
+
+// The program sees the CPUs that it would have without us.
+void EbpfBackend::show_all_cpus(const rg_event &call) const {
+    const auto asked = static_cast<pid_t>(call.args[0]);
+    if (asked == 0 || tracer_->has(asked))
+        write_affinity(call, target_->serialisation()->allowed());
 }
 
 void EbpfBackend::write_pending() {
@@ -482,6 +527,7 @@ int EbpfBackend::on_last_stop(pid_t tid, int signal) {
     if (trap)
         write(wire_event(*trap));
     stop_trapping(tid);
+    target_->serialisation()->undo(tid);
     return trap ? 0 : signal;
 }
 

@@ -53,6 +53,11 @@ void prepare(pid_t, GeneralRegisters &registers, std::uint64_t at, int nr,
 std::int64_t result_of(const GeneralRegisters &registers) {
     return static_cast<std::int64_t>(registers.rax);
 }
+void begin_call_again(GeneralRegisters &registers) {
+    registers.rip -= sizeof call_instruction;
+    registers.rax = registers.orig_rax;
+    registers.orig_rax = ~0ull;
+}
 #else
 void set_call_number(pid_t tid, int nr) {
     iovec area{&nr, sizeof nr};
@@ -67,6 +72,9 @@ void prepare(pid_t tid, GeneralRegisters &registers, std::uint64_t at, int nr,
 }
 std::int64_t result_of(const GeneralRegisters &registers) {
     return static_cast<std::int64_t>(registers.regs[0]);
+}
+void begin_call_again(GeneralRegisters &registers) {
+    registers.pc -= sizeof call_instruction;
 }
 #endif
 
@@ -89,6 +97,23 @@ bool step(pid_t tid) {
     return false;
 }
 
+// Steps until the instruction there has been executed. A thread that was about to make a call leaves that first.
+bool step_over(pid_t tid, std::uint64_t instruction, GeneralRegisters &registers) {
+    for (int steps = 0; steps < 2; steps++) {
+        if (!step(tid) || !read_registers(tid, registers))
+            return false;
+        if (program_counter(registers) == instruction + sizeof call_instruction)
+            return true;
+    }
+    return false;
+}
+
+bool is_about_to_call(pid_t tid) {
+    __ptrace_syscall_info info{};
+    return ::ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), tid, sizeof info, &info) > 0 &&
+           info.op == PTRACE_SYSCALL_INFO_ENTRY;
+}
+
 } // namespace
 
 std::optional<std::int64_t> inject_call(pid_t tid, int nr, const std::array<std::uint64_t, 5> &arguments) {
@@ -104,10 +129,16 @@ std::optional<std::int64_t> inject_call(pid_t tid, int nr, const std::array<std:
     ::ptrace(PTRACE_GETREGSET, tid, reinterpret_cast<void *>(NT_ARM_SYSTEM_CALL), &area);
 #endif
     registers = before;
+    if (is_about_to_call(tid)) {
+        begin_call_again(before);
+#if defined(__aarch64__)
+        call_before = -1;
+#endif
+    }
     prepare(tid, registers, at, nr, arguments);
     // Other signals wait: one that came now would be delivered with these registers.
     ::ptrace(PTRACE_SETSIGMASK, tid, reinterpret_cast<void *>(sizeof blocked), &blocked);
-    const bool made = write_registers(tid, registers) && step(tid) && read_registers(tid, registers);
+    const bool made = write_registers(tid, registers) && step_over(tid, at, registers);
     write_registers(tid, before);
 #if defined(__aarch64__)
     set_call_number(tid, call_before);

@@ -122,16 +122,18 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.wake_mark = ring / 4;
     config.hold_mark = replay ? ring / 4 * 3 : 0;
     config.execve_nr = syscall_number("execve");
-    config.mmap_nr = is_replayable(options) ? syscall_number("mmap") : -1;
-    config.tracer_tells_signals = is_replayable(options);
-    config.shmat_nr = is_replayable(options) ? syscall_number("shmat") : -1;
+    config.replayable = is_replayable(options);
+    config.mmap_nr = syscall_number("mmap");
+    config.shmat_nr = syscall_number("shmat");
+    config.getaffinity_nr = syscall_number("sched_getaffinity");
+    config.all_switches = options.switches;
     config.adopt_all = options.whole_system;
     config.adopt_tgids = !options.pids.empty();
     config.adopt_comms = !options.comms.empty();
     config.adopt_cgroups = !options.cgroups.empty();
     config.filter_syscalls = options.syscalls.has_value();
     config.switch_tells_state = options.switches && switch_tells_state(options);
-    bpf_program__set_autoload(skeleton->progs.on_switch, options.switches);
+    bpf_program__set_autoload(skeleton->progs.on_switch, options.switches || is_replayable(options));
     for (std::size_t nr = 0; nr < RG_MAX_SYSCALLS; nr++) {
         skeleton->rodata->plans[nr] = plans()[nr];
         skeleton->rodata->wanted_syscalls[nr] = options.syscalls && options.syscalls->test(nr);
@@ -151,6 +153,7 @@ template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
     held_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->held_events);
     capturing_ = reinterpret_cast<std::uint32_t *>(&skeleton->bss->capturing);
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
+    running_ = reinterpret_cast<const rg_running *>(&skeleton->bss->running);
 }
 
 // ---- loading ----
@@ -416,6 +419,12 @@ void Programs::follow_from_execve(pid_t pid) {
     if (bpf_map_update_elem(threads_, &key, &thread, BPF_ANY) != 0)
         throw system_failure("cannot follow process " + std::to_string(pid));
     __atomic_fetch_add(live_threads_, 1, __ATOMIC_ACQ_REL);
+}
+
+Programs::Running Programs::running() const {
+    return {static_cast<pid_t>(__atomic_load_n(&running_->tid, __ATOMIC_RELAXED)),
+            __atomic_load_n(&running_->in_call, __ATOMIC_RELAXED) != 0,
+            __atomic_load_n(&running_->since, __ATOMIC_RELAXED)};
 }
 
 std::map<int, std::uint64_t> Programs::take_losses() {

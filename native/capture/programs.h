@@ -42,6 +42,14 @@ class Programs {
     // Events ever handed to the tracer by holding their thread.
     std::uint64_t held_events() const { return __atomic_load_n(held_events_, __ATOMIC_ACQUIRE); }
 
+    // The captured thread that has the CPU of a serialised recording, if one has it.
+    struct Running {
+        pid_t tid;
+        bool in_call;
+        std::uint64_t since_ns;
+    };
+    Running running() const;
+
     // Lost events by number of the call (-1: of other kinds), since the last time this was called.
     std::map<int, std::uint64_t> take_losses();
 
@@ -68,6 +76,7 @@ class Programs {
     int holds_ = -1, threads_ = -1, losses_ = -1;
     std::int64_t *live_threads_ = nullptr;
     std::uint32_t *capturing_ = nullptr;
+    const rg_running *running_ = nullptr;
     const std::uint64_t *held_events_ = nullptr, *lost_events_ = nullptr;
     std::uint64_t losses_seen_ = 0;
     std::vector<std::uint64_t> losses_before_;

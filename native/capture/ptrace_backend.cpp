@@ -3,6 +3,7 @@
 // No seccomp filter makes it stop at fewer calls where some are selected: a filter outlives its tracer, and whatever it
 // hands to a tracer that is gone fails with ENOSYS (seccomp(2), SECCOMP_RET_TRACE). A target must survive us.
 #include "base/failure.h"
+#include "capture/affinity.h"
 #include "capture/backend.h"
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
@@ -140,6 +141,9 @@ class PtraceBackend : public Backend {
     void attach(Target *target) override;
     bool poll(std::uint64_t timeout_ns) override;
     void detach() override;
+    std::vector<Unfaithful> unfaithful() const override {
+        return replay_ ? replay_->unfaithful().all() : std::vector<Unfaithful>();
+    }
 
   private:
     void attach_process(pid_t pid);
@@ -152,6 +156,7 @@ class PtraceBackend : public Backend {
     void on_syscall_stop(pid_t tid, Thread &thread);
     void on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
     void on_exit_of_call(Thread &thread, const __ptrace_syscall_info &info);
+    void show_all_cpus(const rg_event &call) const;
     void on_new_child(pid_t tid, Thread &thread);
     void add_child(pid_t tid, pid_t parent_tid, const Thread &parent, const ProcessFacts &facts);
     void on_first_stop(pid_t tid, Thread &thread);
@@ -439,8 +444,13 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
         thread.in_call = false;
         thread.call.exit = now_ns();
         thread.call.result = info.exit.rval;
-        if (replay_ && ReplayState::has_mapped(thread.call))
-            replay_->write_mapped(thread.call);
+        if (replay_) {
+            replay_->look_at(thread.call);
+            if (ReplayState::has_mapped(thread.call))
+                replay_->write_mapped(thread.call);
+            if (is_affinity(thread.call))
+                show_all_cpus(thread.call);
+        }
         if (thread.call.nr == SYS_restart_syscall && !(thread.call.flags & RG_COMPAT))
             copier_.add_continued(thread.call, thread.interrupted, thread.interrupted_deref);
         else
@@ -452,6 +462,13 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
     }
     thread.saved = {};
     thread.deref = 0;
+}
+
+// The program sees the CPUs that it would have without us.
+void PtraceBackend::show_all_cpus(const rg_event &call) const {
+    const auto asked = static_cast<pid_t>(call.args[0]);
+    if (asked == 0 || threads_.contains(asked))
+        write_affinity(call, target_->serialisation()->allowed());
 }
 
 // A call that will never end as far as the recording goes.
@@ -699,8 +716,10 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
         on_first_stop(tid, thread);
     }
     write_cut_off(thread);
-    if (replay_)
+    if (replay_) {
         stop_trapping(tid);
+        target_->serialisation()->undo(tid);
+    }
     ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(passed_on));
     threads_.erase(tid);
 }

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 namespace retrograde {
@@ -99,8 +100,11 @@ ReplayState::ReplayState(EventWriter &writer, const std::string &recording_folde
 
 void ReplayState::write_start(pid_t tid, std::uint64_t now) {
     GeneralRegisters registers{};
-    if (!read_registers(tid, registers))
+    if (!read_registers(tid, registers)) {
+        if (!read_register_set(tid, NT_PRSTATUS).empty())
+            unfaithful_.add("a 32-bit program", writer_.events());
         return;
+    }
     const ProcessMemory memory(tid);
     const std::uint64_t sp = stack_pointer(registers);
     hide_vdso(tid, memory, sp);
@@ -208,10 +212,25 @@ void ReplayState::write_mapped(const rg_event &call) {
     EventRows rows(writer_, buffer_, event);
     std::vector<std::string> images;
     add_map(rows, tid, map, images);
-    for (std::size_t i = 0; i < map.size(); i++)
+    for (std::size_t i = 0; i < map.size(); i++) {
+        note_sharing(tid, map[i]);
         if (images[i].empty() || map[i].changes_unseen())
             add_content(rows, tid, map[i]);
+    }
     rows.finish();
+}
+
+void ReplayState::note_sharing(pid_t tid, const Mapping &mapping) {
+    constexpr std::uint32_t memory_devices = 1; // Documentation/admin-guide/devices.txt
+    constexpr std::uint32_t zero = 5;
+    struct stat status {};
+    if (!mapping.has_file() || !stat_mapped_file(tid, mapping, status))
+        return;
+    if (S_ISCHR(status.st_mode) && status.st_rdev != ::makedev(memory_devices, zero))
+        unfaithful_.add("memory of a device: " + mapping.path, writer_.events());
+    else if (mapping.changes_unseen() && !S_ISCHR(status.st_mode))
+        unfaithful_.add("memory shared through a file, which others may have written to: " + mapping.path,
+                        writer_.events());
 }
 
 } // namespace retrograde

@@ -6,6 +6,7 @@
 #include "capture/event_writer.h"
 #include "capture/images.h"
 #include "capture/options.h"
+#include "capture/unfaithful.h"
 
 #include <sys/types.h>
 #include <vector>
@@ -29,13 +30,19 @@ class ReplayState {
     // Writes that row.
     void write_mapped(const rg_event &call);
 
+    // Takes note of what a replay may not repeat. To be called for each call's event, before its row is written.
+    void look_at(const rg_event &event) { unfaithful_.look_at(event, writer_.events()); }
+    const UnfaithfulList &unfaithful() const { return unfaithful_; }
+
   private:
     void add_map(EventRows &rows, pid_t tid, const std::vector<Mapping> &map, std::vector<std::string> &images);
+    void note_sharing(pid_t tid, const Mapping &mapping);
     void add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const;
     void add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std::uint64_t end) const;
 
     EventWriter &writer_;
     Images images_;
+    UnfaithfulList unfaithful_;
     std::vector<unsigned char> buffer_;
 };
 

@@ -91,6 +91,7 @@ class Session {
     void make_backend();
     void begin_file(); // INFO and SNAPSHOT
     std::string info() const;
+    void write_replay_facts(JsonWriter &json) const;
     std::vector<pid_t> processes() const;
     std::optional<EndReason> limit_reached(std::uint64_t now) const;
     bool ended_by_itself();
@@ -181,18 +182,22 @@ std::string Session::info() const {
     json.member("version", RETROGRADE_VERSION).member("page_size", std::int64_t{::sysconf(_SC_PAGESIZE)});
     write_cpu_facts(json);
     json.key("replay");
-    if (is_replayable(options_))
-        json.begin_object()
-            .member("cpu", 0)
-            .member("scheduling", "none")
-            .key("vetoed")
-            .begin_array()
-            .end_array()
-            .end_object();
-    else
-        json.null();
+    write_replay_facts(json);
     json.end_object();
     return json.text();
+}
+
+void Session::write_replay_facts(JsonWriter &json) const {
+    if (!target_ || !target_->serialisation()) {
+        json.null();
+        return;
+    }
+    const char *scheduling = !is_ebpf_ ? "serial" : target_->has_real_time() ? "fifo" : "none";
+    json.begin_object().member("cpu", target_->serialisation()->cpu()).member("scheduling", scheduling);
+    json.key("vetoed").begin_array();
+    for (const std::string &name : Serialisation::vetoed())
+        json.value(name);
+    json.end_array().end_object();
 }
 
 std::vector<pid_t> Session::processes() const {
@@ -259,6 +264,9 @@ std::string Session::end(const std::string &reason, const std::string &error) {
     for (int nr = 0; nr < RG_MAX_SYSCALLS; nr++)
         if (writer_.succeeded().test(static_cast<std::size_t>(nr)))
             json.value(nr);
+    json.end_array().key("unfaithful").begin_array();
+    for (const Unfaithful &thing : backend_->unfaithful())
+        json.begin_object().member("what", thing.what).member("seq", thing.seq).end_object();
     json.end_array().end_object();
     return json.text();
 }
@@ -270,6 +278,8 @@ void Session::print_summary(const std::string &reason) const {
     std::fprintf(stderr, "retrograde-capture: %llu events, %llu lost, %.1f MiB, %.2f s (%s)\n",
                  static_cast<unsigned long long>(writer_.events()), static_cast<unsigned long long>(writer_.lost()),
                  static_cast<double>(writer_.stored_bytes()) / (1 << 20), seconds, reason.c_str());
+    for (const Unfaithful &thing : backend_->unfaithful())
+        std::fprintf(stderr, "retrograde-capture: a replay may not repeat: %s\n", thing.what.c_str());
 }
 
 int Session::run() {

@@ -162,9 +162,12 @@ Target::Target(const std::vector<std::string> &command, const std::string &user,
                bool for_replay) {
     program_ = find_program(command.at(0));
     const std::optional<Identity> identity = find_user(user);
-    int release[2], error[2];
-    if (::pipe2(release, O_CLOEXEC) != 0 || ::pipe2(error, O_CLOEXEC | O_NONBLOCK) != 0)
+    int release[2], error[2], ready[2];
+    if (::pipe2(release, O_CLOEXEC) != 0 || ::pipe2(error, O_CLOEXEC | O_NONBLOCK) != 0 ||
+        ::pipe2(ready, O_CLOEXEC) != 0)
         throw system_failure("cannot make a pipe");
+    if (for_replay)
+        serialisation_.emplace();
     std::vector<char *> arguments;
     for (const std::string &word : command)
         arguments.push_back(const_cast<char *>(word.c_str()));
@@ -183,7 +186,10 @@ Target::Target(const std::vector<std::string> &command, const std::string &user,
         throw system_failure("cannot fork");
     if (pid_ == 0) {
         ::sigprocmask(SIG_SETMASK, &inherited, nullptr);
+        const char real_time = serialisation_ && serialisation_->apply_in_child();
         int failure = identity ? become(*identity) : 0;
+        if (::write(ready[1], &real_time, 1) != 1)
+            failure = errno;
         if (stdout_is_taken && ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
             failure = errno;
         char go = 0;
@@ -208,6 +214,14 @@ Target::Target(const std::vector<std::string> &command, const std::string &user,
     }
     ::close(release[0]);
     ::close(error[1]);
+    ::close(ready[1]);
+    const UniqueFd ready_pipe(ready[0]);
+    char real_time = 0;
+    while (::read(ready[0], &real_time, 1) < 0 && errno == EINTR) {
+    }
+    has_real_time_ = real_time != 0;
+    if (serialisation_)
+        serialisation_->keep_out_of_the_way();
     release_pipe_.reset(release[1]);
     error_pipe_.reset(error[0]);
 }

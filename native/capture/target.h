@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/unique_fd.h"
+#include "capture/serialisation.h"
 
 #include <optional>
 #include <string>
@@ -14,11 +15,15 @@ class Target {
   public:
     // Forks; the child changes user, then waits. Throws Failure where the command does not exist or can't be executed.
     // stdout_is_taken: the block stream goes there, and what the command prints goes to stderr.
-    // for_replay: what it asks the processor traps.
+    // for_replay: its threads share a CPU, and what they ask the processor traps.
     Target(const std::vector<std::string> &command, const std::string &user, bool stdout_is_taken, bool for_replay);
     ~Target(); // a child that was never released is killed
 
     pid_t pid() const { return pid_; }
+
+    // How its threads share a CPU, where it is recorded for a replay.
+    const std::optional<Serialisation> &serialisation() const { return serialisation_; }
+    bool has_real_time() const { return has_real_time_; }
 
     // Lets the child execve. Its next system call after this, and the first of its own, is that execve.
     void release();
@@ -37,6 +42,8 @@ class Target {
     pid_t pid_ = -1;
     UniqueFd release_pipe_, error_pipe_;
     std::optional<int> wait_status_;
+    std::optional<Serialisation> serialisation_;
+    bool has_real_time_ = false;
     bool released_ = false;
 };
 

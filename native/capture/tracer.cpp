@@ -125,6 +125,10 @@ void Tracer::detach_all(const std::function<int(pid_t tid, int signal)> &last_ri
     }
 }
 
+void Tracer::interrupt(pid_t tid) {
+    ::ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
+}
+
 void Tracer::resume(pid_t tid) {
     deliver(tid, stop_again_.erase(tid) ? SIGSTOP : 0);
 }

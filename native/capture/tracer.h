@@ -57,6 +57,10 @@ class Tracer {
     // program ends.
     void detach_all(const std::function<int(pid_t tid, int signal)> &last_rites, std::uint64_t timeout_ns);
 
+    // Stops a thread that runs, for a moment.
+    void interrupt(pid_t tid);
+
+    bool has(pid_t tid) const { return tracees_.contains(tid); }
     bool attached() const { return !tracees_.empty(); }
 
   private:

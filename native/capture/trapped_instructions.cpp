@@ -70,7 +70,7 @@ std::optional<rg_trap> carry_out(const ProcessMemory &memory, GeneralRegisters &
 
 void trap_instructions() {
 #if defined(PR_SET_TSC) && defined(PR_TSC_SIGSEGV)
-    ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0); // arm64: Linux 6.12
+    ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, our_prctl); // arm64: Linux 6.12
 #endif
 }
 

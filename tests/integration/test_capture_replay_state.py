@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import struct
 import subprocess
@@ -201,3 +203,50 @@ def test_a_program_that_outlives_its_capture_reads_the_counter_itself(
     while (tmp_path / "out").read_text() != "done\n":
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def _names(events: list[Event]) -> list[str]:
+    return [event.syscall.name if event.syscall is not None else Kind(event.kind).name for event in events]
+
+
+def test_threads_share_a_cpu(capture_program: Path, tmp_path: Path, as_root: None) -> None:
+    events = _record(capture_program, tmp_path / "r", "ebpf", str(compiled("serialised", tmp_path)))
+    written = next(event for event in events if event.syscall is not None and event.syscall.name == "write")
+    cpus = len(os.sched_getaffinity(0))
+    assert bytes(written.segments[0].data).decode() == f"2000 {cpus} {errno.ENOSYS} {errno.ENOSYS} 0 0\n"
+    with api.open(tmp_path / "r") as recording:
+        replay = recording.info["replay"]
+    assert replay["scheduling"] == "fifo"
+    assert {"io_uring_setup", "rseq"} <= set(replay["vetoed"])
+    assert {event.cpu for event in events if event.kind == Kind.SYSCALL} == {replay["cpu"]}
+    switches = _of_kind(events, Kind.SWITCH)
+    assert switches
+    for event in switches:
+        has_registers = [len(data) for _, data in _bytes(event, REGISTERS)]
+        assert has_registers == ([] if event.args[2] else [21 * 8])
+    affinity = next(
+        event for event in events if event.syscall is not None and event.syscall.name == "sched_getaffinity"
+    )
+    assert sum(byte.bit_count() for byte in affinity.segments[0].data) == cpus
+    answered = [
+        e for e in events if e.syscall is not None and e.syscall.name in ("sched_setaffinity", "io_uring_setup")
+    ]
+    assert [event.result for event in answered] == [0, -errno.ENOSYS]
+    assert answered[0].args[1] == 128
+
+
+def test_a_single_thread_has_no_switches(capture_program: Path, tmp_path: Path, as_root: None) -> None:
+    events = _record(capture_program, tmp_path / "r", "ebpf", "/bin/sleep", "0.1")
+    assert "SWITCH" not in _names(events)
+
+
+def test_what_a_replay_may_not_repeat_is_named(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    file = tmp_path / "shared"
+    file.write_bytes(b"abc")
+    script = f"import mmap; f = open({str(file)!r}, 'r+b'); m = mmap.mmap(f.fileno(), 0)"
+    events = _record(capture_program, tmp_path / "r", backend, sys.executable, "-S", "-c", script)
+    with api.open(tmp_path / "r") as recording:
+        assert recording.end is not None
+        (thing,) = recording.end["unfaithful"]
+    assert str(file) in thing["what"]
+    assert events[thing["seq"] - 1].kind in (Kind.MAPPED, Kind.SYSCALL)
