@@ -9,8 +9,9 @@ The first lines of a source say so, one comment each:
     /* flaky: why */                            it may end otherwise now and then, bare too
     /* case NAME: a b | exit: 42 */             one run of several, instead of exit, signal and args
 
-What else the file begins with must not look so: a comment of one line that begins with a small word and a colon is
-refused. Executables lie in build/replay-programs, and are built anew where a source has changed.
+What else a file begins with must not look so: a comment of one line that begins with a small word and a colon is
+refused. The standard input is to be empty. Executables lie in build/replay-programs, and are built anew where a source
+has changed.
 """
 
 from __future__ import annotations

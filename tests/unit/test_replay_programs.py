@@ -52,6 +52,11 @@ def test_all_build_without_warnings(arch: str) -> None:
     assert build(arch, programs(arch)) == {}
 
 
+def test_there_is_one_for_each_behaviour() -> None:
+    """There are as many programs as replay was promised to be tested by."""
+    assert len({program.source for program in programs("x86_64")}) >= 150
+
+
 def test_cases_share_a_source(tmp_path: Path) -> None:
     """A source with cases is as many programs, each with arguments and an end of its own."""
     (tmp_path / "several.c").write_text(

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-enum { readers = 3, writers = 2, rounds = 500 };
+enum { readers = 3, writers = 2, rounds = 80 };
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static uint64_t first, second;

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-enum { threads = 4, rounds = 1000 };
+enum { threads = 4, rounds = 150 };
 
 static unsigned char order[threads * rounds];
 static unsigned place;
