@@ -61,11 +61,19 @@ bool Session::looks_for_place(const Task &task) const {
     return request_.place && request_.place->tid == task.tid && request_.place->event == next_;
 }
 
+bool Session::is_at_goal(Task &task, const Goal &goal) const {
+    if (goal.kind != Goal::place || !same_place(task.tracee.registers(), *goal.registers))
+        return false;
+    return std::all_of(goal.words.begin(), goal.words.end(), [&](const WantedWord &word) {
+        std::uint64_t now = 0;
+        return read_memory(task.tracee.process(), word.address, &now, sizeof now) == sizeof now && now == word.value;
+    });
+}
+
 // Whether it is at a place that is looked for, on behalf of the recording or of who runs the replay.
 bool Session::is_at_place(Task &task, const Goal &goal) const {
     const Registers &registers = task.tracee.registers();
-    return (goal.kind == Goal::place && same_place(registers, *goal.registers)) ||
-           (looks_for_place(task) && same_place(registers, request_.place->registers));
+    return is_at_goal(task, goal) || (looks_for_place(task) && same_place(registers, request_.place->registers));
 }
 
 int Session::wait_for(Task &task) {
@@ -78,11 +86,11 @@ int Session::wait_for(Task &task) {
     }
 }
 
-std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal) const {
+std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal, bool with_places) const {
     std::vector<Breakpoint> pieces;
-    if (goal.kind == Goal::place)
+    if (goal.kind == Goal::place && with_places)
         pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
-    if (looks_for_place(task))
+    if (looks_for_place(task) && with_places)
         pieces.push_back({BreakpointKind::hardware, request_.place->registers.pc(), 1});
     if (task.pid == options_.focus && request_.stops)
         for (const Breakpoint &breakpoint : breakpoints_)
@@ -161,8 +169,93 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     return handle_stop(task, goal, status);
 }
 
+// Looks for a place that is passed often with other registers: by a jump to code that compares them.
+class Session::PlaceFinder {
+  public:
+    PlaceFinder(Session &session, Task &task, const Goal &goal) : session_(session), task_(task), goal_(goal) {
+        session_.place_misses_ = 0;
+    }
+    PlaceFinder(const PlaceFinder &) = delete;
+    ~PlaceFinder() { take_out(); }
+
+    bool is_in() const { return jump_ != nullptr; }
+
+    // Before the thread goes on.
+    void prepare() {
+        constexpr unsigned often = 16;
+        if (!jump_ && !is_useless_ && session_.place_misses_ > often)
+            put_in();
+        if (jump_)
+            jump_->go_on(task_.tracee);
+    }
+
+    // After a stop. Returns whether it was the finder's own, and the thread can be looked at or go on.
+    bool take(int status) {
+        if (!jump_ || !WIFSTOPPED(status))
+            return false;
+        Tracee &tracee = task_.tracee;
+        const bool is_trap = WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
+        if (jump_->leave_pad(tracee, is_trap)) {
+            if (!session_.is_at_place(task_, goal_) && ++near_misses_ > most_near_misses)
+                is_useless_ = true, take_out();
+            return true;
+        }
+        const bool is_invalid = is_trap || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);
+        if (!is_invalid || !jump_->was_landed_on(tracee.registers()))
+            return false;
+        Registers registers = tracee.registers();
+        if (is_trap)
+            registers.set_pc(registers.pc() - breakpoint_advance);
+        tracee.set_registers(registers);
+        is_useless_ = true;
+        take_out();
+        return true;
+    }
+
+  private:
+    static constexpr unsigned most_near_misses = 1u << 20;
+
+    void put_in() {
+        is_useless_ = true;
+        const bool on_behalf = session_.looks_for_place(task_);
+        if (session_.request_.step_tid == task_.tid || (on_behalf && goal_.kind == Goal::place))
+            return;
+        const Registers &wanted = on_behalf ? session_.request_.place->registers : *goal_.registers;
+        constexpr std::uint64_t reach = 32; // bytes that a jump may cover
+        for (const Inserted &inserted : session_.inserted_)
+            if (inserted.address + reach > wanted.pc() && inserted.address < wanted.pc() + reach)
+                return;
+        // Words that are other ones now tell most.
+        std::vector<WantedWord> words;
+        if (!on_behalf)
+            for (const WantedWord &word : goal_.words) {
+                std::uint64_t now = 0;
+                read_memory(task_.tracee.process(), word.address, &now, sizeof now);
+                if (now != word.value)
+                    words.push_back(word);
+            }
+        session_.arm(task_, session_.hardware_for(task_, goal_, false));
+        jump_ = JumpBreakpoint::insert(task_.tracee, wanted, words);
+        is_useless_ = !jump_;
+    }
+
+    void take_out() {
+        if (jump_ && !task_.tracee.is_gone())
+            jump_->remove(task_.tracee);
+        jump_.reset();
+    }
+
+    Session &session_;
+    Task &task_;
+    const Goal &goal_;
+    std::unique_ptr<JumpBreakpoint> jump_;
+    unsigned near_misses_ = 0;
+    bool is_useless_ = false;
+};
+
 bool Session::advance(Task &task, const Goal &goal) {
     const bool focused = task.pid == options_.focus;
+    PlaceFinder finder(*this, task, goal);
     for (;;) {
         if (task.in_call) {
             if (goal.kind == Goal::call)
@@ -176,7 +269,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         // A signal that interrupts a call comes before the call begins again.
         if (goal.kind == Goal::place && task.restart != 0) {
             task.tracee.settle_after_call();
-            if (same_place(task.tracee.registers(), *goal.registers))
+            if (is_at_goal(task, goal))
                 return true;
         }
         apply_restart(task);
@@ -184,7 +277,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             task.tracee.settle_after_call();
         if (looks_for_place(task) && same_place(task.tracee.registers(), request_.place->registers))
             return stop({StopKind::place, task.tid});
-        if (goal.kind == Goal::place && same_place(task.tracee.registers(), *goal.registers))
+        if (is_at_goal(task, goal))
             return true;
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
             return true;
@@ -199,7 +292,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             return stop({StopKind::breakpoint, task.tid, 0, task.tracee.registers().pc()});
         }
         task.reported = false;
-        arm(task, hardware_for(task, goal));
+        arm(task, hardware_for(task, goal, !finder.is_in()));
         const bool stepping = request_.step_tid == task.tid;
         if (at_breakpoint) {
             if (!step_over_breakpoint(task, goal))
@@ -209,6 +302,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             stepped_ = stepping;
             continue;
         }
+        finder.prepare();
         running_process_ = task.tracee.process();
         running_tid_ = task.tracee.tid();
         if (interrupted_ || time_is_up_) { // came before anybody could be told to stop
@@ -219,6 +313,8 @@ bool Session::advance(Task &task, const Goal &goal) {
         const int status = wait_for(task);
         running_tid_ = 0;
         stepped_ = stepping;
+        if (finder.take(status))
+            continue;
         if (!handle_stop(task, goal, status))
             return false;
     }
@@ -269,6 +365,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         // The place that is looked for, or another with its pc.
         if (is_at_place(task, goal))
             return true;
+        place_misses_++;
 #if defined(__aarch64__)
         arm(task, {}); // the breakpoint would be hit again at once
         task.tracee.resume(Resume::step_calls);

@@ -172,20 +172,38 @@ void Session::diverge(const Event &event, Task &task, const std::string &what) c
 
 // ---- the way to an event ----
 
+namespace {
+
+// What lay around the stack pointer where a thread was interrupted: registers alone may be the same at every turn of a
+// loop.
+std::vector<WantedWord> evidence(const Event &event) {
+    std::vector<WantedWord> words;
+    for (const Segment &segment : event.segments)
+        if (segment.arg == RG_SEG_MEMORY && segment.flags & RG_SEG_IN)
+            for (std::size_t at = (8 - segment.address % 8) % 8; at + 8 <= segment.bytes.size(); at += 8) {
+                WantedWord word{segment.address + at, 0};
+                std::memcpy(&word.value, segment.bytes.data() + at, 8);
+                words.push_back(word);
+            }
+    return words;
+}
+
+} // namespace
+
 Session::Goal Session::goal_of(const Event &event, Task &task) const {
     switch (event.kind) {
     case RG_SIGNAL:
         if (is_fault(event))
-            return {Goal::signal, event.nr, {}};
+            return {Goal::signal, event.nr, {}, {}};
         [[fallthrough]];
     case RG_SWITCH:
         if (const Segment *segment = event.segment(RG_SEG_REGISTERS))
-            return {Goal::place, 0, parse_registers(segment->bytes, task.tracee.registers())};
-        return {Goal::call, 0, {}};
+            return {Goal::place, 0, parse_registers(segment->bytes, task.tracee.registers()), evidence(event)};
+        return {Goal::call, 0, {}, {}};
     case RG_TRAP:
-        return {Goal::signal, SIGSEGV, {}};
+        return {Goal::signal, SIGSEGV, {}, {}};
     default:
-        return {Goal::call, 0, {}};
+        return {Goal::call, 0, {}, {}};
     }
 }
 
@@ -271,7 +289,7 @@ Stop Session::run(const RunRequest &request) {
         if (event.kind == RG_FORK) {
             // The child is made where its parent is in the call that makes it.
             if (auto parent = tasks_.find(static_cast<std::uint32_t>(event.args[0])); parent != tasks_.end()) {
-                if (!advance(parent->second, {Goal::call, 0, {}}))
+                if (!advance(parent->second, {Goal::call, 0, {}, {}}))
                     return stop_;
                 if (next_ >= request_.until_event)
                     return {StopKind::event, event.tid};
@@ -776,7 +794,7 @@ void Session::apply_signal(const Event &event, Task &task) {
     task.restart = 0;
     task.in_call = false;
     for (const Segment &segment : event.segments)
-        if (segment.arg == RG_SEG_MEMORY && !segment.bytes.empty() &&
+        if (segment.arg == RG_SEG_MEMORY && segment.flags & RG_SEG_OUT && !segment.bytes.empty() &&
             write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
                 segment.bytes.size())
             diverge(event, task, "the frame of a signal handler can't be written at " + hex(segment.address));

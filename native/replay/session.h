@@ -7,6 +7,7 @@
 #include "replay/address_space.h"
 #include "replay/debug_registers.h"
 #include "replay/echo.h"
+#include "replay/jump_breakpoint.h"
 #include "replay/tracee.h"
 
 #include <atomic>
@@ -53,7 +54,7 @@ struct Task {
     std::uint64_t robust_list = 0;
     std::uint32_t own_tid = 0;          // as the thread sees it, in its namespace
     bool reported = false;              // the breakpoint at its pc has been told of
-    bool fresh = false;               // it has not returned from the call that made it
+    bool fresh = false;                 // it has not returned from the call that made it
     bool started = false;               // it begins a new program, whose exec has not returned yet
     int faulted = 0;                    // signal of its own making that it is stopped with
     std::vector<Breakpoint> armed;      // in its debug registers
@@ -138,7 +139,9 @@ class Session {
         enum Kind { call, signal, place } kind;
         int signal_number = 0;
         std::optional<Registers> registers;
+        std::vector<WantedWord> words; // of memory, with them
     };
+    class PlaceFinder;
 
     // run.cpp: a thread from one event to the next
     bool advance(Task &task, const Goal &goal); // false where something else has stopped it: stop_
@@ -146,10 +149,11 @@ class Session {
     bool handle_trap(Task &task, const Goal &goal);
     int wait_for(Task &task);
     bool looks_for_place(const Task &task) const;
+    bool is_at_goal(Task &task, const Goal &goal) const;
     bool is_at_place(Task &task, const Goal &goal) const;
     bool step_over_breakpoint(Task &task, const Goal &goal);
     void apply_restart(Task &task);
-    std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal) const;
+    std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
     void arm(Task &task, const std::vector<Breakpoint> &pieces);
     void stop_running(std::atomic<bool> &why);
     void insert_breakpoints();
@@ -191,6 +195,7 @@ class Session {
     std::uint64_t next_ = 0;
     std::uint64_t told_ = ~0ull; // event whose signal, exec or end has been told of
     std::uint8_t data_of_ = 0;   // kind of the event whose rows DATA go on
+    unsigned place_misses_ = 0;  // how often a place that is looked for was passed with other registers
     bool stepped_ = false;       // the thread that is stepped has run its instruction, and is in a call
     std::vector<Breakpoint> breakpoints_;
     struct Inserted {
