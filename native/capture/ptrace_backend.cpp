@@ -7,16 +7,19 @@
 #include "capture/backend.h"
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
+#include "capture/registers.h"
 #include "capture/replay_state.h"
 #include "capture/requirements.h"
 #include "capture/signal_recorder.h"
 #include "capture/syscall_table.h"
 #include "capture/trapped_instructions.h"
+#include "capture/turns.h"
 
 #include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <elf.h>
 #include <linux/audit.h>
 #include <linux/sched.h>
@@ -36,8 +39,10 @@ namespace {
 
 constexpr long trace_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;
-constexpr std::uint64_t tick_ns = 20'000'000;    // how long a wait for stops lasts at most
-constexpr std::uint64_t orphan_ns = 200'000'000; // how long a child waits for its parent's word
+constexpr std::uint64_t tick_ns = 20'000'000;       // how long a wait for stops lasts at most
+constexpr std::uint64_t time_slice_ns = 20'000'000; // that a thread runs for where others wait for their turn
+constexpr std::uint64_t patience_ns = 50'000;       // with a call, before another thread may run
+constexpr std::uint64_t orphan_ns = 200'000'000;    // how long a child waits for its parent's word
 constexpr std::uint64_t detach_wait_ns = 2'000'000'000;
 constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h: seen by tracers alone
 constexpr std::size_t max_arguments = 8 << 20;                         // exec takes 6 MiB at most
@@ -63,6 +68,9 @@ struct Thread {
     SavedMemory saved;
     bool in_call = false;       // `call` has begun, is wanted and has not been written
     bool awaits_execve = false; // a started command before its first execve: not recorded yet
+    bool in_kernel = false;     // between the two stops of a call
+    bool slice_over = false;    // it has run for long, and has been interrupted
+    int signal = 0;             // that is to be delivered when its turn comes
     bool stepping = false;      // on the way to a signal handler's first instruction
     bool fresh = false;         // a child that has not left the call that made it
     bool ended = false;         // its EXIT has been written
@@ -94,6 +102,15 @@ std::string comm_of(pid_t tid) {
     if (!comm.empty() && comm.back() == '\n')
         comm.back() = '\0'; // as the eBPF back end has it
     return comm;
+}
+
+// As far as the eBPF back end has them (see the format, REGISTERS).
+std::vector<unsigned char> switch_registers(pid_t tid) {
+    std::vector<unsigned char> registers = read_register_set(tid, NT_PRSTATUS);
+#if defined(__x86_64__)
+    registers.resize(std::min(registers.size(), 21 * sizeof(std::uint64_t)));
+#endif
+    return registers;
 }
 
 void do_nothing(int) {}
@@ -169,7 +186,15 @@ class PtraceBackend : public Backend {
     void note_handler(pid_t tid, const Thread &thread, std::int64_t result);
     void write_cut_off(Thread &thread);
     void let_go(pid_t tid, Thread &thread, int status);
-    void resume(pid_t tid, int signal = 0, bool syscalls = true);
+    void resume(pid_t tid, int signal = 0);
+    void resume_now(pid_t tid, int signal = 0) { ::ptrace(PTRACE_SYSCALL, tid, nullptr, static_cast<long>(signal)); }
+
+    // Serialised: one thread runs in user mode at a time.
+    pid_t wait_for_stop(int &status);
+    bool wants_turn(pid_t tid);
+    void begin_turn();
+    void lose_turn(pid_t tid, const Thread &thread, bool waits);
+    bool is_asleep(pid_t tid) const;
 
     rg_event event_of(pid_t tid, const Thread &thread, rg_kind kind, int nr) const;
     // The numbers of 32-bit calls are others: those are all wanted, so that none is missed.
@@ -185,6 +210,7 @@ class PtraceBackend : public Backend {
     MemoryCopier copier_;
     std::optional<ReplayState> replay_; // of a command that is recorded from its start
     SignalRecorder signals_;
+    Turns turns_;
     Target *target_ = nullptr;
     Ticker ticker_;
     std::unordered_map<pid_t, Thread> threads_;
@@ -269,10 +295,10 @@ bool PtraceBackend::poll(std::uint64_t timeout_ns) {
     const std::uint64_t begin = now_ns();
     int status;
     while (!threads_.empty()) {
-        const pid_t tid = ::waitpid(-1, &status, __WALL);
+        const pid_t tid = wait_for_stop(status);
         if (tid > 0)
             handle(tid, status);
-        else if (errno != EINTR)
+        else if (tid < 0 && errno != EINTR)
             break;
         const std::uint64_t now = now_ns();
         if (!orphans_.empty())
@@ -311,10 +337,13 @@ void PtraceBackend::handle(pid_t tid, int status) {
         return;
     case PTRACE_EVENT_STOP:
         on_first_stop(tid, thread);
-        if (is_group_stop(signal))
+        if (is_group_stop(signal)) {
+            if (turns_.current() == tid)
+                lose_turn(tid, thread, true);
             ::ptrace(PTRACE_LISTEN, tid, nullptr, nullptr);
-        else
+        } else {
             resume(tid);
+        }
         return;
     case PTRACE_EVENT_FORK:
     case PTRACE_EVENT_VFORK:
@@ -328,7 +357,8 @@ void PtraceBackend::handle(pid_t tid, int status) {
         unsigned long end_status = 0;
         ::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &end_status);
         on_thread_end(tid, thread, static_cast<int>(end_status));
-        resume(tid, 0, false);
+        turns_.forget(tid);
+        ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
         return;
     }
     default:
@@ -337,8 +367,96 @@ void PtraceBackend::handle(pid_t tid, int status) {
     resume(tid);
 }
 
-void PtraceBackend::resume(pid_t tid, int signal, bool syscalls) {
-    ::ptrace(syscalls ? PTRACE_SYSCALL : PTRACE_CONT, tid, nullptr, static_cast<long>(signal));
+// Lets a thread go on, when its turn has come.
+void PtraceBackend::resume(pid_t tid, int signal) {
+    if (wants_turn(tid))
+        resume_now(tid, signal);
+}
+
+// ---- turns ----
+
+// Whether the thread may go on now; else it waits for its turn.
+bool PtraceBackend::wants_turn(pid_t tid) {
+    if (!replay_ || detaching_)
+        return true;
+    Thread &thread = threads_[tid];
+    if (turns_.current() == tid) {
+        const bool yields = thread.slice_over && !thread.in_kernel && turns_.others_wait();
+        thread.slice_over = false;
+        if (!yields)
+            return true;
+        lose_turn(tid, thread, false);
+    } else if (turns_.current() == 0 && !turns_.others_wait()) {
+        turns_.begin(tid, now_ns());
+        return true;
+    }
+    turns_.wait(tid);
+    return false;
+}
+
+void PtraceBackend::begin_turn() {
+    const pid_t tid = turns_.next();
+    turns_.begin(tid, now_ns());
+    Thread &thread = threads_[tid];
+    if (const int signal = std::exchange(thread.signal, 0))
+        deliver(tid, thread, signal);
+    else
+        resume_now(tid);
+}
+
+// The row tells how far the thread has come before another runs.
+void PtraceBackend::lose_turn(pid_t tid, const Thread &thread, bool waits) {
+    turns_.end();
+    if (threads_.size() < 2)
+        return;
+    rg_event event = event_of(tid, thread, RG_SWITCH, -1);
+    event.args[0] = static_cast<__u64>(turns_.next());
+    event.args[1] = waits;
+    event.args[2] = thread.in_kernel;
+    WireRecordBuilder row(event);
+    if (!thread.in_kernel)
+        row.add(RG_SEG_REGISTERS, 0, 0, switch_registers(tid));
+    writer_.add(wire_event(row.take()));
+}
+
+bool PtraceBackend::is_asleep(pid_t tid) const {
+    const std::string stat = read_proc_file(tid, "stat", 512);
+    const std::size_t name_end = stat.rfind(')');
+    return name_end != std::string::npos && name_end + 2 < stat.size() && std::strchr("SDI", stat[name_end + 2]);
+}
+
+// Waits for a stop. Returns 0 where there is something else to see to.
+pid_t PtraceBackend::wait_for_stop(int &status) {
+    if (!turns_.others_wait())
+        return ::waitpid(-1, &status, __WALL);
+    const pid_t current = turns_.current();
+    auto found = threads_.find(current);
+    if (current == 0 || found == threads_.end()) {
+        turns_.end();
+        begin_turn();
+        return 0;
+    }
+    Thread &thread = found->second;
+    if (!thread.in_kernel) {
+        const pid_t tid = ::waitpid(-1, &status, __WALL);
+        if (tid < 0 && errno == EINTR && !thread.slice_over && now_ns() - turns_.since() >= time_slice_ns) {
+            thread.slice_over = true;
+            ::ptrace(PTRACE_INTERRUPT, current, nullptr, nullptr);
+        }
+        return tid;
+    }
+    // A call that does not come back at once may wait for what another thread does.
+    const std::uint64_t begin = now_ns();
+    pid_t tid;
+    while ((tid = ::waitpid(-1, &status, __WALL | WNOHANG)) == 0) {
+        if (now_ns() - begin > patience_ns && is_asleep(current)) {
+            lose_turn(current, thread, true);
+            begin_turn();
+            return 0;
+        }
+        ::sched_yield();
+    }
+    return tid;
 }
 
 void PtraceBackend::handle_end(pid_t tid, int status) {
@@ -346,6 +464,7 @@ void PtraceBackend::handle_end(pid_t tid, int status) {
     auto found = threads_.find(tid);
     if (found != threads_.end()) {
         on_thread_end(tid, found->second, status);
+        turns_.forget(tid);
         const pid_t pid = found->second.pid;
         threads_.erase(found);
         if (auto process = processes_.find(pid); process != processes_.end() && process->second.live_threads == 0)
@@ -405,6 +524,7 @@ void PtraceBackend::on_syscall_stop(pid_t tid, Thread &thread) {
 
 void PtraceBackend::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info) {
     const int nr = static_cast<int>(info.entry.nr);
+    thread.in_kernel = true;
     thread.call = event_of(tid, thread, RG_SYSCALL, nr);
     thread.call.flags = info.arch == native_arch ? 0 : RG_COMPAT;
     std::copy_n(info.entry.args, 6, thread.call.args);
@@ -435,6 +555,7 @@ void PtraceBackend::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_i
 
 void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info &info) {
     const auto tid = static_cast<pid_t>(thread.call.tid);
+    thread.in_kernel = false;
     if (thread.call.nr == SYS_rt_sigaction && !(thread.call.flags & RG_COMPAT))
         note_handler(tid, thread, info.exit.rval);
     // It was our detaching that interrupted the call: the program is still in it.
@@ -576,6 +697,7 @@ void PtraceBackend::on_exec(pid_t tid) {
         threads_.erase(from);
         moved.call.tid = static_cast<__u32>(tid);
         threads_[tid] = std::move(moved);
+        turns_.rename(static_cast<pid_t>(former), tid);
     }
     Thread &thread = threads_[tid];
     Process &process = processes_[thread.pid];
@@ -645,15 +767,19 @@ void PtraceBackend::deliver(pid_t tid, Thread &thread, int signal) {
         resume(tid, signal);
         return;
     }
+    if (!wants_turn(tid)) {
+        thread.signal = signal;
+        return;
+    }
     const std::uint64_t now = now_ns(), handler = handler_of(thread, signal);
     if (auto trap = carry_out_trapped(tid, signal, now)) {
         writer_.add(wire_event(*trap));
-        resume(tid);
+        resume_now(tid);
     } else if (handler == 1 || (handler == 0 && ignored_by_default(signal))) {
-        resume(tid, signal);
+        resume_now(tid, signal);
     } else if (auto row = signals_.strike(tid, signal, now)) {
         writer_.add(wire_event(*row));
-        resume(tid, signal);
+        resume_now(tid, signal);
     } else {
         thread.stepping = true;
         ::ptrace(PTRACE_SINGLESTEP, tid, nullptr, static_cast<long>(signal));
@@ -726,6 +852,14 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
 
 void PtraceBackend::detach() {
     detaching_ = true;
+    // Those that wait for their turn have reported their stop already.
+    while (const pid_t tid = turns_.next()) {
+        turns_.forget(tid);
+        if (auto found = threads_.find(tid); found != threads_.end()) {
+            const int signal = found->second.signal;
+            let_go(tid, found->second, signal ? signal << 8 : SIGTRAP << 8 | PTRACE_EVENT_STOP << 16);
+        }
+    }
     // PTRACE_DETACH works on a stopped thread alone: interrupt all, then detach each at whatever stop it reports.
     for (const auto &[tid, thread] : threads_)
         ::ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
