@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -354,9 +355,13 @@ class SteppedDebuggee:
 
     def events(self, filter_text: str = "") -> Iterator[str]:
         following = self.event
+        span = re.fullmatch(r"evt\.num >= (\d+) and evt\.num <= (\d+)", filter_text)
+        low, high = (int(span[1]), int(span[2])) if span else (0, len(self._events))
         for number, at in enumerate(self._events):
+            if not low <= number <= high:
+                continue
             line = f"{'>' if number == following else ' '} {number} syscall {_word(self._general[at], _RAX)}"
-            if filter_text in line:
+            if span or filter_text in line:
                 yield line
 
     @contextlib.contextmanager

@@ -37,23 +37,41 @@ def _where() -> str:
         return ""
 
 
-def _libraries() -> list[str]:
-    return [objfile.filename for objfile in gdb.objfiles() if objfile.is_valid()]
+def _silently(line: str) -> None:
+    """Run a command that ends in a stop, of which nothing is printed."""
+    try:
+        gdb.execute("set suppress-cli-notifications on")
+    except gdb.error:  # an older gdb: it prints the stop as well
+        gdb.execute(line)
+        return
+    try:
+        gdb.execute(line)
+    finally:
+        gdb.execute("set suppress-cli-notifications off")
 
 
 def _go(line: str) -> None:
     """Go elsewhere in the run: by a `stepi` that the server answers so, for gdb then looks at everything anew."""
     _ask(line)
-    before = _libraries()
-    gdb.execute("stepi")
+    _silently("stepi")
     refusal = _ask("refusal")
     if refusal:
         raise gdb.GdbError(refusal)
     # The dynamic linker's breakpoint, by which gdb learns of libraries, has been jumped over.
     if gdb.parameter("auto-solib-add"):
         _quietly("sharedlibrary")
-    if _libraries() != before:
-        gdb.execute("frame")
+    _look_at_watched()
+    gdb.execute("frame")
+    gdb.execute("display")
+
+
+def _look_at_watched() -> None:
+    """Let watchpoints know the values of this moment: a hit with the value that gdb knew before is not told."""
+    kinds = {gdb.BP_WATCHPOINT, gdb.BP_HARDWARE_WATCHPOINT, gdb.BP_READ_WATCHPOINT, gdb.BP_ACCESS_WATCHPOINT}
+    for breakpoint_ in gdb.breakpoints():
+        if breakpoint_.type in kinds and breakpoint_.enabled and breakpoint_.is_valid():
+            breakpoint_.enabled = False
+            breakpoint_.enabled = True
 
 
 def _events(argument: str) -> None:

@@ -179,6 +179,11 @@ class Process:
         """Tell if a breakpoint in code is at an address."""
         return any(where == address and kind in _IN_CODE for kind, where, _ in self._wanted)
 
+    def is_hardware_breakpoint(self, address: int) -> bool:
+        """Tell if the breakpoints at an address are hardware's alone."""
+        kinds = {kind for kind, where, _ in self._wanted if where == address}
+        return BreakpointKind.HARDWARE in kinds and BreakpointKind.SOFTWARE not in kinds
+
     def _insert_in_copy(self, breakpoint_: Breakpoint) -> bool:
         assert self._copy is not None
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -44,19 +43,6 @@ def _whole_number(text: str, what: str) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", text):
         raise UsageError(f"{what} has a number, not `{text[:40]}`" if text else f"{what}: its number is missing")
     return int(text)
-
-
-def around_next(lines: Iterator[str]) -> Iterator[str]:
-    """Yield the lines around the one that starts with `>`."""
-    before: deque[str] = deque(maxlen=_AROUND)
-    for line in lines:
-        if line.startswith(">"):
-            yield from before
-            yield line
-            yield from itertools.islice(lines, _AROUND)
-            return
-        before.append(line)
-    yield from before
 
 
 class Monitor:
@@ -122,8 +108,10 @@ class Monitor:
         return self._go(lambda: debuggee.seek(event))
 
     def _events(self, text: str) -> str:
-        lines = self._process.debuggee.events("" if text == "all" else text)
-        self._page = lines if text else around_next(lines)
+        debuggee = self._process.debuggee
+        if not text:
+            text = f"evt.num >= {max(debuggee.event - _AROUND, 0)} and evt.num <= {debuggee.event + _AROUND}"
+        self._page = debuggee.events("" if text == "all" else text)
         return self._more()
 
     def _more(self) -> str:

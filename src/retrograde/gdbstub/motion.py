@@ -106,17 +106,22 @@ class Motion:
         Returns:
             The stop, and why it is where it was before, where it is.
         """
-        here = Stop(StopReason.EVENT, self._process.debuggee.current_thread)
+        debuggee = self._process.debuggee
+        here = Stop(StopReason.EVENT, debuggee.current_thread)
         self._say(self._process.forget())
         refusal = ""
 
         def try_move() -> Stop:
             nonlocal refusal
             try:
-                return move()
+                stop = move()
             except UsageError as error:
                 refusal = str(error)
                 return here
+            if not debuggee.threads:
+                refusal = "the process has ended by then; `seek end` goes to its last moment"
+                return self._last_moment()
+            return Stop(StopReason.EVENT, stop.tid) if stop.reason is StopReason.EXITED else stop
 
         return self._watched(try_move), refusal
 
@@ -135,9 +140,13 @@ class Motion:
             if action.step is None:
                 stop = debuggee.resume(action.direction)
             else:
-                stop = debuggee.step(action.step, action.direction)
+                tid = action.step if action.step in debuggee.threads else debuggee.current_thread
+                stop = debuggee.step(tid, action.direction)
             if stop.reason is StopReason.EXITED:
-                return self._exited(stop)
+                how = f"was killed by signal {stop.signal}" if stop.signal else f"exited with status {stop.status}"
+                self._say(f"[The recorded process {how} here]\n")
+            if stop.reason is StopReason.EXITED or not debuggee.threads:
+                return self._last_moment()
             if not self._goes_on(stop, action):
                 return stop
 
@@ -153,12 +162,9 @@ class Motion:
         pc = process.registers.general_word(process.values(stop.tid).general, process.registers.pc)
         return pc in action.span and not process.has_breakpoint(pc)
 
-    def _exited(self, stop: Stop) -> Stop:
-        """Stay at the last moment at which there is something to look at, and from which one can go back."""
-        how = f"was killed by signal {stop.signal}" if stop.signal else f"exited with status {stop.status}"
-        self._say(f"[The recorded process {how} here]\n")
-        last = self._process.debuggee.seek_end()
-        return Stop(StopReason.HISTORY_END, last.tid)
+    def _last_moment(self) -> Stop:
+        """Go to where there still is something to look at, and from which one can go back."""
+        return Stop(StopReason.HISTORY_END, self._process.debuggee.seek_end().tid)
 
     def _watched(self, run: Callable[[], Stop]) -> Stop:
         self._interrupted.clear()

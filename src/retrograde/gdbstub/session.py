@@ -73,7 +73,9 @@ class Session:
         self._monitor = Monitor(self._process)
         self._files = Files(debuggee)
         self._thread_local = ThreadLocal()
-        self._stop = stop if stop is not None else Stop(StopReason.STEP, debuggee.current_thread)
+        if stop is None or stop.reason is not StopReason.SIGNAL:
+            stop = Stop(StopReason.STEP, debuggee.current_thread)
+        self._stop = stop
         self._tid = self._stop.tid
         self._features: frozenset[bytes] = frozenset()
         self._objects: dict[bytes, bytes] = {}

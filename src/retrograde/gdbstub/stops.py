@@ -29,7 +29,8 @@ def stop_reply(process: Process, stop: Stop, thread: bytes, features: Collection
     reply = b"T%02xthread:%b;" % (_signal(stop), thread)
     reply += _HISTORY.get(stop.reason, b"")
     if stop.reason is StopReason.BREAKPOINT:
-        name = b"hwbreak" if stop.kind is BreakpointKind.HARDWARE else b"swbreak"
+        pc = process.registers.general_word(process.values(stop.tid).general, process.registers.pc)
+        name = b"hwbreak" if process.is_hardware_breakpoint(pc) else b"swbreak"
         if name + b"+" in features:
             reply += name + b":;"
     elif stop.reason is StopReason.WATCHPOINT:

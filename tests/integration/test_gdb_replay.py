@@ -1,0 +1,140 @@
+"""The real gdb on recorded runs, by the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import retrograde
+from tests.support.gdb_runs import built, needs_gdb
+
+_CRASH = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+char *victim;
+int calls;
+int square(int x) { calls++; return x * x; }
+char *greeting(const char *name) {
+    char *text = malloc(64);
+    strcpy(text, "hello ");
+    return strcat(text, name);
+}
+static void corrupt(int i) {
+    if (i == 2) victim = (char *)0x10;
+}
+int main(void) {
+    static char heap[1];
+    victim = heap;
+    free(malloc(100));
+    for (int i = 0; i < 4; i++) {
+        square(i);
+        corrupt(i);
+        getppid();
+    }
+    puts("about to crash");
+    fflush(stdout);
+    *victim = 'v';
+    return 3;
+}
+"""
+_THREADS = """
+#include <pthread.h>
+#include <unistd.h>
+int shared;
+__thread int mine;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static void *work(void *index) {
+    for (int i = 0; i < 3; i++) {
+        pthread_mutex_lock(&mutex);
+        mine = ++shared;
+        pthread_mutex_unlock(&mutex);
+        usleep(1000);
+    }
+    return 0;
+}
+int main(void) {
+    pthread_t threads[2];
+    for (long i = 0; i < 2; i++) pthread_create(&threads[i], 0, work, (void *)i);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], 0);
+    return shared;
+}
+"""
+
+
+def _recorded(folder: Path, name: str, source: str, *options: str) -> None:
+    needs_gdb()
+    program = built(folder, name, source, *options)
+    recorded = retrograde("record", "-q", "-o", name, "--", str(program))
+    if "can't be recorded" in recorded.stderr:
+        pytest.skip(recorded.stderr)
+    program.unlink()  # the recording has all that is needed
+
+
+def _gdb(name: str, *commands: str, at: tuple[str, ...] = ()) -> str:
+    words = [word for command in commands for word in ("-ex", command)]
+    ran = retrograde("replay", name, *at, "--", "-nx", "-batch", *words)
+    assert "Traceback" not in ran.stderr, ran.stderr
+    return ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def crash(tmp_path: Path, capture_program: Path) -> str:
+    _recorded(tmp_path, "crash", _CRASH)
+    return "crash"
+
+
+def test_from_the_failure_back_to_its_cause(crash: str) -> None:
+    text = _gdb(crash, "watch victim", "reverse-continue", "p i", "backtrace", at=("--at-end",))
+    assert "Old value = 0x10" in text
+    assert re.search(r"#0 .* corrupt \(i=2\) at .*crash\.c:\d+\n#1 .* main \(\)", text)
+    assert "$1 = 2\n" in text
+
+
+def test_forwards_from_the_start(crash: str) -> None:
+    text = _gdb(crash, "break square", "continue", "continue", "next", "finish", "reverse-finish", "delete", "continue",
+                "continue", "info sharedlibrary", "info proc mappings", "reverse-continue")  # fmt: skip
+    assert "_start () from target:" in text
+    assert re.findall(r"square \(x=(\d)\)", text)[:2] == ["0", "1"]
+    assert "Program received signal SIGSEGV" in text
+    assert "[The recorded process was killed by signal 11 here]" in text
+    assert re.search(r"Yes .*libc\.so\.6", text)
+    assert re.search(r"r-xp .*/crash\n", text)
+    assert text.count("No more reverse-execution history") == 2
+    assert text.count("about to crash") >= 1
+
+
+def test_functions_are_called_on_a_copy(crash: str) -> None:
+    text = _gdb(crash, "break corrupt if i == 2", "continue", "p square(7)", 'p greeting("you")', "p calls", "stepi",
+                "p calls", "set var calls = 9", "p calls", "next", "p calls")  # fmt: skip
+    values = re.findall(r"^\$\d+ = (.*)$", text, re.MULTILINE)
+    assert values[0] == "49"
+    assert values[1].endswith('"hello you"')
+    assert values[2:] == ["4", "3", "9", "3"]
+    assert "The past can't be changed" in text
+
+
+def test_events_and_checkpoints(crash: str) -> None:
+    text = _gdb(crash, "break corrupt if i == 1", "continue", "when", "checkpoint", "seek end", "p calls", "restart 1",
+                "p calls", "when", "events evt.type = getppid", "info checkpoints", "seek 100000", "run",
+                "p calls")  # fmt: skip
+    assert re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE) == ["4", "2", "0"]
+    whens = re.findall(r"^Current event: (\d+), thread \d+$", text, re.MULTILINE)
+    assert len(whens) == 2
+    assert whens[0] == whens[1]
+    assert len(re.findall(r"^[> ] \d+ .* getppid ", text, re.MULTILINE)) == 4
+    assert re.search(r"^  1  at event \d+: thread \d+, pc 0x\w+, corrupt at .*crash\.c:\d+$", text, re.MULTILINE)
+
+
+def test_threads(tmp_path: Path, capture_program: Path) -> None:
+    _recorded(tmp_path, "threads", _THREADS, "-pthread")
+    text = _gdb("threads", "break work", "continue", "continue", "info threads", "delete", "watch shared", "continue",
+                "p mine", "seek end", "p shared", "reverse-continue", "p shared", "p mine", "info threads")  # fmt: skip
+    assert len(re.findall(r"hit Breakpoint 1, work \(index=0x[01]\)", text)) == 2
+    assert re.search(r"^\* 3 .*\bwork \(index=0x1\)", text, re.MULTILINE)
+    values = re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE)
+    assert values[1:3] == ["6", "5"]
+    assert "divergence" not in text
