@@ -97,8 +97,7 @@ def _median(answers: list[dict[str, object]], field: str) -> str:
     values = [float(str(each[field])) for each in answers if field in each]
     if not values:
         return ""
-    middle = statistics.median(values)
-    return f"{middle * 1000:.1f} ms" if middle < 0.1 else f"{middle:.1f} s"
+    return f"{statistics.median(values):.2f} s ({min(values):.2f}–{max(values):.2f})"
 
 
 def _place(answer: dict[str, object], field: str) -> str:
@@ -116,14 +115,18 @@ def figures(result: dict[str, object]) -> str:
     bare = statistics.median(result["bare"])  # type: ignore[type-var]
     lines = [
         f"Measured with {re.sub(r'^GNU gdb ', 'gdb ', gdb)} on {platform.machine()}, {os.cpu_count()} CPUs, Linux "
-        f"{platform.release()}; {len(result['bare'])} rounds, each doing every row once; medians. The program alone, "  # type: ignore[arg-type]
-        f"from start to crash, takes {bare * 1000:.1f} ms.",
+        f"{platform.release()}; {len(result['bare'])} rounds, each doing every row once; medians "  # type: ignore[arg-type]
+        f"(least–most). The program alone, from start to crash, takes {bare * 1000:.1f} ms.",
         "",
-        "| | instructions | kept | to the crash | times bare | back to the write | what `reverse-continue` found "
+        "| | instructions | kept | to the crash | times bare | `reverse-continue` took | and found "
         "| peak memory of gdb |",
         "|---|---:|---:|---:|---:|---:|---|---:|",
     ]
-    names = [*RECORD_FULL, *(["retrograde"] if "retrograde" in result else [])]
+    ours: list[dict[str, object]] = result.get("retrograde", [])  # type: ignore[assignment]
+    answered = bool(ours) and not any("failed" in each for each in ours)
+    if ours and not answered:
+        print("the replay gave no answer, and is left out", file=sys.stderr)
+    names = [*RECORD_FULL, *(["retrograde"] if answered else [])]
     for name in names:
         answers: list[dict[str, object]] = result[name]  # type: ignore[assignment]
         last = answers[-1]
@@ -147,19 +150,10 @@ def figures(result: dict[str, object]) -> str:
         if "place_software" in last:
             again = ["… with software watchpoints", "", "", "", "", _median(answers, "reverse_software")]
             lines.append("| " + " | ".join([*again, _place(last, "place_software"), ""]) + " |")
-    if "recorded" in result:
+    if answered:
         recorded = statistics.median(result["recorded"])  # type: ignore[type-var]
         lines += ["", f"Recording the program with Retrograde took {recorded:.2f} s, start and end included."]
-    lines += ["", "Raw figures:", "", "```json", json.dumps(_rounded(result)), "```"]
     return "\n".join(lines)
-
-
-def _rounded(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def main() -> int:

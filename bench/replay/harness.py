@@ -135,6 +135,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "PROGRAMS": str(PROGRAMS),
         "PORT": str(port),
         MARK: str(folder),
+        **{name: value for name, value in os.environ.items() if name.startswith("RETROGRADE_")},
     }
 
 

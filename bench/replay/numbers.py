@@ -192,7 +192,13 @@ def _say_api(figures: Figures) -> str:
     return f"`step(-1)` {step:.3f} s, `last_write` {write:.2f} s, `at_end` {statistics.median(figures['at_end']):.2f} s"
 
 
+def _say_nothing(figures: Figures) -> str:
+    bare, recorded, replayed = (statistics.median(figures[stage]) for stage in ("bare", "recorded", "replayed"))
+    return f"{bare * 1000:.1f} ms bare, {recorded:.2f} s recorded, {replayed:.2f} s replayed"
+
+
 NUMBERS = [
+    Number("nothing", "a command that does nothing (start and end)", "", _compared(lambda _: ["true"]), _say_nothing),
     Number(
         "replay-cpu",
         "replay, CPU-bound single thread",

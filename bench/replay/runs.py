@@ -76,8 +76,8 @@ _REPOSITORY = """
 git config --global user.name bench; git config --global user.email bench@localhost
 git config --global init.defaultBranch main; git config --global gc.auto 0
 git init -q repository; cd repository
-for n in $(seq 1 40); do
-    for f in 1 2 3 4 5; do seq $((n * f)) $((n * f + 400)) > file$f; done
+for n in $(seq 1 60); do
+    for f in 1 2 3 4 5 6 7 8; do seq $((n * f)) $((n * f + 1500)) > file$f; done
     git add -A; git commit -q -m "Change $n"
 done
 """
@@ -345,7 +345,7 @@ RUNS = [
         ("git",),
         'git clone -q "file://$PWD/repository" clone && git -C clone log --oneline | wc -l > out',
         _REPOSITORY,
-        "grep -qx 40 out",
+        "grep -qx 60 out",
     ),
     Run(
         "git",
@@ -364,7 +364,7 @@ RUNS = [
         "git commit -q -m new$n; done && git rebase -q main && git checkout -q main && git merge -q --no-ff -m merged topic "
         "&& git stash list && git status --short",
         _REPOSITORY,
-        "test $(git -C repository rev-list --count HEAD) -eq 44",
+        "test $(git -C repository rev-list --count HEAD) -eq 64",
     ),
     Run("git", "git-gc", ("git",), "cd repository && git gc -q && git fsck --full --strict", _REPOSITORY),
     # python
@@ -651,7 +651,7 @@ RUNS = [
         "gpg",
         ("gpg", "gpgconf"),
         "export GNUPGHOME=$PWD/g; mkdir -m 700 g; gpg -q --batch --passphrase '' --quick-gen-key a@localhost ed25519; "
-        "gpg -q --batch -u a@localhost --clearsign < lines > signed; gpg -q --verify signed 2> out; gpgconf --kill all",
+        "for n in 1 2 3 4 5; do gpg -q --batch -u a@localhost --clearsign < lines > signed$n; gpg -q --verify signed$n 2> out; done; gpgconf --kill all",
         "seq 1 1000 > lines",
         "grep -q 'Good signature' out",
     ),
@@ -713,7 +713,7 @@ RUNS = [
         wait ${clients[@]}
         kill $server; wait $server || :
         """,
-        "seq 1 20000 > lines; tr 0-9 a-j < lines > expected",
+        "seq 1 200000 > lines; tr 0-9 a-j < lines > expected",
         "for n in 1 2 3 4 5; do cmp expected out$n; done",
     ),
     Run(
@@ -741,7 +741,7 @@ RUNS = [
         unset TMUX
         tmux -S $PWD/socket -f /dev/null new-session -d -x 80 -y 24 'bash --norc'
         trap 'tmux -S $PWD/socket kill-server 2> /dev/null || :' EXIT
-        tmux -S $PWD/socket split-window 'seq 1 500; sleep 30'
+        tmux -S $PWD/socket split-window 'seq 1 20000; sleep 30'
         tmux -S $PWD/socket send-keys -t 0.0 'echo $((6 * 7)) > out' Enter
         for _ in $(seq 1 100); do [ -s out ] && break; sleep 0.05; done
         tmux -S $PWD/socket capture-pane -p -t 0.1 > pane
@@ -753,7 +753,7 @@ RUNS = [
         "terminals",
         "script-pty",
         ("script",),
-        "script -qec 'stty size; for n in $(seq 1 300); do echo $n; done; tty' typescript < /dev/null > out",
+        "script -qec 'stty size; seq 1 100000; for n in $(seq 1 100); do /bin/echo $n; done; tty' typescript < /dev/null > out",
         check="grep -q 300 out && grep -q /dev/pts out",
     ),
     Run(
