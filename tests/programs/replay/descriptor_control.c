@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* fcntl's queries and settings: owners, signals, leases of pipes, seals, close_range. */
+/* fcntl's queries and settings: owners, signals, seals, hints, close_range. */
 #include "check.h"
 
 #include <fcntl.h>

@@ -4,8 +4,6 @@
 
 #include <dlfcn.h>
 
-#pragma GCC diagnostic ignored "-Wpragmas"
-
 int main(void) {
 #ifdef __x86_64__
     void *library = dlopen("libm.so.6", RTLD_NOW | RTLD_LOCAL);

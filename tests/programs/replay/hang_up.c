@@ -1,5 +1,5 @@
 /* exit: 0 */
-/* vhangup and the end of a session's leader: SIGHUP and SIGCONT for its group, and a dead terminal. */
+/* vhangup and the end of a session's leader: SIGHUP for its group, and a dead terminal. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -26,6 +26,7 @@ int main(void) {
         if (member == 0) {
             sigset_t mask;
             int got;
+            close(master);
             sigemptyset(&mask);
             sigaddset(&mask, SIGHUP);
             CHECK(sigprocmask(SIG_BLOCK, &mask, NULL) == 0 && write(ends[1], "r", 1) == 1);
@@ -39,9 +40,10 @@ int main(void) {
         signal(SIGHUP, SIG_IGN);
         if (vhangup())
             printf("may not hang up: %s\n", strerror(errno));
-        _exit(0); /* hangs up too */
+        _exit(0);
     }
     join(leader, 0);
+    CHECK(close(master) == 0); /* hangs up too */
     CHECK(read(ends[0], text, 1) == 1 && text[0] == 'd');
     printf("%d is gone\n", leader);
     return 0;

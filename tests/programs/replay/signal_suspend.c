@@ -23,8 +23,6 @@ int main(void) {
         for (int i = 0; i < 10; i++) {
             sleep_ms(i % 3);
             kill(parent, SIGUSR1);
-            sigset_t empty = old;
-            (void)empty;
         }
         _exit(0);
     }
