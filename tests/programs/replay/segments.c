@@ -51,8 +51,7 @@ int main(void) {
     }
     entry.entry_number = (unsigned)-1;
     result = (int)syscall(SYS_set_thread_area, &entry);
-    if (result == 0)
-        CHECK(syscall(SYS_get_thread_area, &entry) == 0);
+    CHECK(syscall(SYS_get_thread_area, &entry) == result);
     printf("thread area %d: %u, gs %016llx\n", result, entry.entry_number, (unsigned long long)through_gs());
     printf("iopl %ld, ioperm %ld\n", syscall(SYS_iopl, 0), syscall(SYS_ioperm, 0x80, 1, 0));
     return 0;
