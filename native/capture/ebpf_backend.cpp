@@ -82,7 +82,7 @@ class EbpfBackend : public Backend {
     void add_pending(WireRecord record);
     void on_exec(pid_t tid);
     void on_signal(pid_t tid, int signal);
-    void strike(pid_t tid, int signal, std::uint64_t now);
+    void strike(pid_t tid, int signal);
     void at_handler(pid_t tid, bool there);
     int on_last_stop(pid_t tid, int signal);
     bool on_stop(pid_t tid);
@@ -500,20 +500,20 @@ void EbpfBackend::on_signal(pid_t tid, int signal) {
     const std::uint64_t now = now_ns();
     take_hold(tid);
     if (!taken_.contains(tid)) {
-        strike(tid, signal, now);
+        strike(tid, signal);
         return;
     }
     // It is held at the end of a call, whose memory has to be copied first.
     Pending later;
-    later.write = [this, tid, signal, now] { strike(tid, signal, now); };
+    later.write = [this, tid, signal] { strike(tid, signal); };
     pending_.emplace(now, std::move(later));
 }
 
-void EbpfBackend::strike(pid_t tid, int signal, std::uint64_t now) {
-    if (auto trap = carry_out_trapped(tid, signal, now)) {
+void EbpfBackend::strike(pid_t tid, int signal) {
+    if (auto trap = carry_out_trapped(tid, signal)) {
         add_pending(std::move(*trap));
         tracer_->deliver(tid, 0);
-    } else if (auto row = signals_.strike(tid, signal, now)) {
+    } else if (auto row = signals_.strike(tid, signal)) {
         add_pending(std::move(*row));
         tracer_->deliver(tid, signal);
     } else {
@@ -523,7 +523,7 @@ void EbpfBackend::strike(pid_t tid, int signal, std::uint64_t now) {
 
 // Returns the signal that is to be delivered.
 int EbpfBackend::on_last_stop(pid_t tid, int signal) {
-    const auto trap = carry_out_trapped(tid, signal, now_ns());
+    const auto trap = carry_out_trapped(tid, signal);
     if (trap)
         write(wire_event(*trap));
     stop_trapping(tid);

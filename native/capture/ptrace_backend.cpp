@@ -69,7 +69,7 @@ struct Thread {
     bool in_call = false;       // `call` has begun, is wanted and has not been written
     bool awaits_execve = false; // a started command before its first execve: not recorded yet
     bool in_kernel = false;     // between the two stops of a call
-    bool slice_over = false;    // it has run for long, and has been interrupted
+    bool slice_over = false;    // it has had its turn, where others wait for theirs
     int signal = 0;             // that is to be delivered when its turn comes
     bool stepping = false;      // on the way to a signal handler's first instruction
     bool fresh = false;         // a child that has not left the call that made it
@@ -381,7 +381,8 @@ bool PtraceBackend::wants_turn(pid_t tid) {
         return true;
     Thread &thread = threads_[tid];
     if (turns_.current() == tid) {
-        const bool yields = thread.slice_over && !thread.in_kernel && turns_.others_wait();
+        const bool has_run_long = thread.slice_over || now_ns() - turns_.since() >= time_slice_ns;
+        const bool yields = has_run_long && !thread.in_kernel && turns_.others_wait();
         thread.slice_over = false;
         if (!yields)
             return true;
@@ -556,6 +557,7 @@ void PtraceBackend::on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_i
 void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info &info) {
     const auto tid = static_cast<pid_t>(thread.call.tid);
     thread.in_kernel = false;
+    thread.slice_over |= thread.call.nr == SYS_sched_yield;
     if (thread.call.nr == SYS_rt_sigaction && !(thread.call.flags & RG_COMPAT))
         note_handler(tid, thread, info.exit.rval);
     // It was our detaching that interrupted the call: the program is still in it.
@@ -771,13 +773,13 @@ void PtraceBackend::deliver(pid_t tid, Thread &thread, int signal) {
         thread.signal = signal;
         return;
     }
-    const std::uint64_t now = now_ns(), handler = handler_of(thread, signal);
-    if (auto trap = carry_out_trapped(tid, signal, now)) {
+    const std::uint64_t handler = handler_of(thread, signal);
+    if (auto trap = carry_out_trapped(tid, signal)) {
         writer_.add(wire_event(*trap));
         resume_now(tid);
     } else if (handler == 1 || (handler == 0 && ignored_by_default(signal))) {
         resume_now(tid, signal);
-    } else if (auto row = signals_.strike(tid, signal, now)) {
+    } else if (auto row = signals_.strike(tid, signal)) {
         writer_.add(wire_event(*row));
         resume_now(tid, signal);
     } else {
@@ -829,7 +831,7 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
     } else if (event == 0 && signal == (SIGTRAP | 0x80)) {
         on_syscall_stop(tid, thread);
     } else if (event == 0) {
-        const auto trap = replay_ ? carry_out_trapped(tid, signal, now_ns()) : std::nullopt;
+        const auto trap = replay_ ? carry_out_trapped(tid, signal) : std::nullopt;
         if (trap) {
             writer_.add(wire_event(*trap));
         } else {

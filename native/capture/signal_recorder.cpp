@@ -1,5 +1,6 @@
 #include "capture/signal_recorder.h"
 
+#include "base/clock.h"
 #include "capture/call_memory.h"
 #include "capture/process_facts.h"
 #include "capture/registers.h"
@@ -76,15 +77,28 @@ std::uint64_t stack_of(const std::vector<unsigned char> &registers) {
 
 } // namespace
 
-std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, std::uint64_t now) {
+// Registers alone may be the same at every turn of a loop: with what lies on the stack, the place can be told again.
+SignalRecorder::Stack SignalRecorder::stack_around(pid_t tid, std::uint64_t sp) {
+    constexpr std::uint64_t below = 128, above = 512; // the red zone, and the frame or a part of it
+    if (sp <= below)
+        return {0, {}};
+    const std::uint64_t start = (sp - below) & ~7ull;
+    return {start, read_memory(ProcessMemory(tid), start, (sp + above) & ~7ull)};
+}
+
+std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal) {
     const ProcessFacts facts = read_process_facts(tid);
     const std::uint64_t bit = 1ull << (signal - 1);
-    Struck struck{make_event(RG_SIGNAL, signal, facts.pid, tid, now), read_register_set(tid, NT_PRSTATUS)};
+    Struck struck{make_event(RG_SIGNAL, signal, facts.pid, tid, 0), read_register_set(tid, NT_PRSTATUS), {}};
     RawSignalInfo info{};
     siginfo_t whole{};
     static_assert(sizeof info <= sizeof whole);
     if (::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &whole) == 0)
         std::memcpy(&info, &whole, sizeof info);
+    // The kernel reports a stop before the thread has left the CPU, and answers a request about it afterwards: its
+    // SWITCH is older than this row (kernel/signal.c: ptrace_stop; kernel/ptrace.c: ptrace_check_attach).
+    struck.event.enter = struck.event.exit = now_ns();
+    struck.stack = stack_around(tid, stack_of(struck.registers));
     struck.event.args[0] = static_cast<__u64>(static_cast<std::int64_t>(info.code));
     struck.event.args[1] = static_cast<__u64>(static_cast<std::int64_t>(info.kill.pid));
     struck.event.args[2] = info.kill.uid;
@@ -96,6 +110,7 @@ std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, std::uin
     }
     WireRecordBuilder row(struck.event);
     row.add(RG_SEG_REGISTERS, 0, 0, struck.registers);
+    row.add(RG_SEG_MEMORY, RG_SEG_IN, struck.stack.address, struck.stack.bytes);
     return row.take();
 }
 
@@ -111,6 +126,7 @@ WireRecord SignalRecorder::at_handler(pid_t tid) {
     struck.event.args[4] = handler_of(registers);
     WireRecordBuilder row(struck.event);
     row.add(RG_SEG_REGISTERS, 0, 0, struck.registers);
+    row.add(RG_SEG_MEMORY, RG_SEG_IN, struck.stack.address, struck.stack.bytes);
     row.add(RG_SEG_HANDLER_REGISTERS, 0, 0, registers);
     row.add(RG_SEG_HANDLER_FPREGISTERS, 0, 0, read_register_set(tid, fp_registers));
     const ProcessMemory memory(tid);
@@ -124,6 +140,7 @@ WireRecord SignalRecorder::without_handler(pid_t tid) {
     const Struck struck = take(tid);
     WireRecordBuilder row(struck.event);
     row.add(RG_SEG_REGISTERS, 0, 0, struck.registers);
+    row.add(RG_SEG_MEMORY, RG_SEG_IN, struck.stack.address, struck.stack.bytes);
     return row.take();
 }
 

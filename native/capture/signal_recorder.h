@@ -16,7 +16,7 @@ class SignalRecorder {
   public:
     // A thread has stopped before the delivery of a signal. Returns the row, or nothing where a handler will run: then
     // the thread's next stop or its end has to be told below.
-    std::optional<WireRecord> strike(pid_t tid, int signal, std::uint64_t now);
+    std::optional<WireRecord> strike(pid_t tid, int signal);
 
     // The thread has stopped at its handler's first instruction.
     WireRecord at_handler(pid_t tid);
@@ -29,10 +29,16 @@ class SignalRecorder {
     std::uint64_t earliest() const;
 
   private:
+    struct Stack {
+        std::uint64_t address;
+        std::vector<unsigned char> bytes;
+    };
     struct Struck {
         rg_event event;
         std::vector<unsigned char> registers;
+        Stack stack; // around the stack pointer
     };
+    static Stack stack_around(pid_t tid, std::uint64_t sp);
     Struck take(pid_t tid);
 
     std::map<pid_t, Struck> struck_;

@@ -1,5 +1,6 @@
 #include "capture/trapped_instructions.h"
 
+#include "base/clock.h"
 #include "capture/call_memory.h"
 #include "capture/injected_call.h"
 #include "capture/process_facts.h"
@@ -80,7 +81,7 @@ void stop_trapping(pid_t tid) {
 #endif
 }
 
-std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal, std::uint64_t now) {
+std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal) {
     siginfo_t info{};
     GeneralRegisters registers{};
     if (signal != SIGSEGV || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_code != SI_KERNEL ||
@@ -90,7 +91,7 @@ std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal, std::uint64_t
     const std::optional<rg_trap> which = carry_out(ProcessMemory(tid), registers);
     if (!which || !write_registers(tid, registers))
         return std::nullopt;
-    rg_event event = make_event(RG_TRAP, -1, read_process_facts(tid).pid, tid, now);
+    rg_event event = make_event(RG_TRAP, -1, read_process_facts(tid).pid, tid, now_ns());
     event.args[0] = *which;
     event.args[1] = address;
     WireRecordBuilder row(event);

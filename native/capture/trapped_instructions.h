@@ -21,6 +21,6 @@ void stop_trapping(pid_t tid);
 
 // A thread has stopped before the delivery of a signal. Where it is the trap of such an instruction, carries it out and
 // returns its TRAP row: the signal is to be dropped then.
-std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal, std::uint64_t now);
+std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal);
 
 } // namespace retrograde

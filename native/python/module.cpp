@@ -161,13 +161,13 @@ NB_MODULE(_core, module) {
         .def("siginfo", [](Session &session, std::uint32_t tid) { return bytes_of(session.task(tid).siginfo); })
         .def("read_memory",
              [](Session &session, std::uint32_t pid, std::uint64_t address, std::size_t length) {
-                 return read_bytes(main_task_of(session, pid).tracee.process(), address, length);
+                 return read_bytes(main_task_of(session, pid).tracee.tid(), address, length);
              })
         .def("maps",
              [](Session &session, std::uint32_t pid) {
                  Task &task = main_task_of(session, pid);
-                 return bytes_of(task.space->text(task.tracee.process()).data(),
-                                 task.space->text(task.tracee.process()).size());
+                 return bytes_of(task.space->text(task.tracee.tid()).data(),
+                                 task.space->text(task.tracee.tid()).size());
              })
         .def("auxv",
              [](Session &session, std::uint32_t pid) { return bytes_of(main_task_of(session, pid).space->auxv()); })
@@ -209,10 +209,10 @@ NB_MODULE(_core, module) {
                  scratch.tracee().set_fp_registers({data, bytes.size()});
              })
         .def("read_memory", [](Scratch &scratch, std::uint64_t address,
-                               std::size_t length) { return read_bytes(scratch.tracee().process(), address, length); })
+                               std::size_t length) { return read_bytes(scratch.tracee().tid(), address, length); })
         .def("write_memory",
              [](Scratch &scratch, std::uint64_t address, const nb::bytes &bytes) {
-                 return write_memory(scratch.tracee().process(), address, bytes.c_str(), bytes.size());
+                 return write_memory(scratch.tracee().tid(), address, bytes.c_str(), bytes.size());
              })
         .def("add_breakpoint", &Scratch::add_breakpoint)
         .def("remove_breakpoint", &Scratch::remove_breakpoint)

@@ -56,7 +56,7 @@ class RemoteFile {
     RemoteFile(Tracee &tracee, int folder, const std::string &path, int flags) : tracee_(tracee) {
         if (path.size() >= stub_data_size)
             throw Failure("too long a path: " + path);
-        write_memory(tracee.process(), stub_data, path.c_str(), path.size() + 1);
+        write_memory(tracee.tid(), stub_data, path.c_str(), path.size() + 1);
         fd_ = tracee.call(SYS_openat, {static_cast<std::uint64_t>(static_cast<std::int64_t>(folder)), stub_data,
                                        static_cast<std::uint64_t>(flags), 0, 0, 0});
         if (fd_ < 0)
@@ -76,7 +76,7 @@ class RemoteFile {
 
 void write_all(Tracee &tracee, std::uint64_t address, std::span<const unsigned char> bytes) {
     check_range(address, address + bytes.size());
-    if (write_memory(tracee.process(), address, bytes.data(), bytes.size()) != bytes.size())
+    if (write_memory(tracee.tid(), address, bytes.data(), bytes.size()) != bytes.size())
         throw Failure("cannot write " + std::to_string(bytes.size()) + " bytes at " + hex(address) +
                       " of a replayed process");
 }
@@ -87,19 +87,22 @@ bool is_special(const std::string &path) {
 
 } // namespace
 
-void AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, const std::string &key) {
+void AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images,
+                       const std::string &key) {
     check_range(mapping.start, mapping.end);
     const std::uint64_t length = mapping.end - mapping.start;
     const auto protection = static_cast<std::uint64_t>(mapping.protection());
-    if (!mapping.image.empty()) {
-        const RemoteFile image(tracee, stub_images, mapping.image, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        demand(tracee, "mmap", mapping.start, SYS_mmap,
-               {mapping.start, length, protection, MAP_PRIVATE | MAP_FIXED, image.get(), mapping.offset});
-    } else if (mapping.is_shared()) {
-        const auto object = shared.get(key, mapping.offset + length);
+    if (mapping.is_shared()) {
+        // An image is the whole file, which ends where it ends; without one the file is as long as is mapped of it.
+        const auto object = mapping.image.empty() ? shared.get(key, mapping.offset + length)
+                                                  : shared.get_file(key, images, mapping.image);
         const RemoteFile file(tracee, AT_FDCWD, object->path(), O_RDWR | O_CLOEXEC);
         demand(tracee, "mmap", mapping.start, SYS_mmap,
                {mapping.start, length, protection, MAP_SHARED | MAP_FIXED, file.get(), mapping.offset});
+    } else if (!mapping.image.empty()) {
+        const RemoteFile image(tracee, stub_images, mapping.image, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        demand(tracee, "mmap", mapping.start, SYS_mmap,
+               {mapping.start, length, protection, MAP_PRIVATE | MAP_FIXED, image.get(), mapping.offset});
     } else {
         std::uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
         if (mapping.path == "[stack]")
@@ -114,7 +117,7 @@ void AddressSpace::remember(const std::vector<Mapping> &mappings) {
             known_[mapping.start] = mapping;
 }
 
-void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &shared) {
+void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &shared, int images) {
     *this = AddressSpace();
     const Segment *maps = start.segment(RG_SEG_MAPS);
     if (!maps)
@@ -124,7 +127,7 @@ void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &share
     ::prlimit(tracee.process(), RLIMIT_STACK, &limit, nullptr);
     for (const Mapping &mapping : mappings)
         if (!is_special(mapping.path))
-            map(tracee, mapping, shared, "");
+            map(tracee, mapping, shared, images, "");
     break_ = start.args[0];
     remember(mappings);
     for (const Mapping &mapping : mappings)
@@ -166,14 +169,14 @@ bool AddressSpace::performs(int nr) {
     }
 }
 
-void AddressSpace::perform(Tracee &tracee, const Event &call, SharedMemory &shared) {
+void AddressSpace::perform(Tracee &tracee, const Event &call, SharedMemory &shared, int images) {
     const auto &args = call.args;
     const auto result = static_cast<std::uint64_t>(call.result);
     switch (call.nr) {
     case SYS_brk:
         return move_break(tracee, result);
     case SYS_mmap:
-        return map_mmap(tracee, call, shared);
+        return map_mmap(tracee, call, shared, images);
     case SYS_shmat:
         return map_shmat(tracee, call, shared);
     case SYS_shmdt:
@@ -232,7 +235,7 @@ void AddressSpace::move_break(Tracee &tracee, std::uint64_t to) {
     break_ = to;
 }
 
-void AddressSpace::map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared) {
+void AddressSpace::map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, int images) {
     const auto start = static_cast<std::uint64_t>(call.result);
     const std::uint64_t length = page_up(call.args[1]), flags = call.args[3];
     check_range(start, start + length);
@@ -241,7 +244,7 @@ void AddressSpace::map_mmap(Tracee &tracee, const Event &call, SharedMemory &sha
             throw Failure("the recording does not hold what was mapped at " + hex(start));
         for (Mapping &mapping : pending_)
             // What is not in an image and belongs to nobody else is private to this replay.
-            map(tracee, mapping, shared,
+            map(tracee, mapping, shared, images,
                 mapping.is_shared() ? "file " + mapping.device + " " + std::to_string(mapping.inode) : "");
         for (const Bytes &bytes : pending_bytes_)
             write_all(tracee, bytes.address, bytes.data);
@@ -269,7 +272,7 @@ void AddressSpace::map_shmat(Tracee &tracee, const Event &call, SharedMemory &sh
         mapping.image.clear();
         if (!mapping.is_shared())
             mapping.permissions[3] = 's';
-        map(tracee, mapping, shared, "shm " + std::to_string(call.args[0]));
+        map(tracee, mapping, shared, -1, "shm " + std::to_string(call.args[0]));
         attached_[start] = mapping.end - start;
     }
     for (const Bytes &bytes : pending_bytes_)
@@ -282,7 +285,7 @@ void AddressSpace::map_shmat(Tracee &tracee, const Event &call, SharedMemory &sh
 void AddressSpace::read_auxv(Tracee &tracee) {
     constexpr std::size_t most = 1 << 20;
     std::vector<std::uint64_t> words(most / 8);
-    words.resize(read_memory(tracee.process(), tracee.registers().sp(), words.data(), most) / 8);
+    words.resize(read_memory(tracee.tid(), tracee.registers().sp(), words.data(), most) / 8);
     std::size_t at = 1;
     for (int lists = 0; lists < 2; lists++) {
         while (at < words.size() && words[at] != 0)
@@ -334,7 +337,7 @@ std::string AddressSpace::text(pid_t process) const {
 }
 
 void AddressSpace::unshare(Tracee &copy, const std::map<std::string, std::shared_ptr<SharedObject>> &renamed) {
-    std::ifstream maps("/proc/" + std::to_string(copy.process()) + "/maps");
+    std::ifstream maps("/proc/" + std::to_string(copy.tid()) + "/maps");
     std::string line;
     struct Shared {
         std::uint64_t start, length, offset, protection;

@@ -16,7 +16,7 @@ namespace retrograde {
 class AddressSpace {
   public:
     // Maps what the event START tells into a process that holds the stub alone.
-    void start(Tracee &tracee, const Event &start, SharedMemory &shared);
+    void start(Tracee &tracee, const Event &start, SharedMemory &shared, int images);
 
     // A MAPPED event: what the next call of its thread maps.
     void mapped(const Event &event);
@@ -24,7 +24,7 @@ class AddressSpace {
     // Whether a call is carried out here; others are taken from the recording.
     static bool performs(int nr);
     // Carries out a call that has succeeded when it was recorded, with the same result. Throws Failure.
-    void perform(Tracee &tracee, const Event &call, SharedMemory &shared);
+    void perform(Tracee &tracee, const Event &call, SharedMemory &shared, int images);
 
     // Bytes that follow a MAPPED event in rows of their own.
     void more_mapped(const Event &event);
@@ -46,8 +46,8 @@ class AddressSpace {
         std::uint64_t address;
         std::vector<unsigned char> data;
     };
-    void map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, const std::string &key);
-    void map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared);
+    void map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images, const std::string &key);
+    void map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, int images);
     void map_shmat(Tracee &tracee, const Event &call, SharedMemory &shared);
     void move_break(Tracee &tracee, std::uint64_t to);
     void remember(const std::vector<Mapping> &mappings);

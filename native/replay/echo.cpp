@@ -13,9 +13,9 @@ namespace {
 
 constexpr std::uint64_t most_shown = 1 << 20; // of one call
 
-void write_out(const unsigned char *bytes, std::size_t length) {
+void write_out(int to, const unsigned char *bytes, std::size_t length) {
     while (length > 0) {
-        const ssize_t written = ::write(STDOUT_FILENO, bytes, length);
+        const ssize_t written = ::write(to, bytes, length);
         if (written <= 0)
             return;
         bytes += written;
@@ -23,10 +23,10 @@ void write_out(const unsigned char *bytes, std::size_t length) {
     }
 }
 
-void show_memory(const Tracee &tracee, std::uint64_t address, std::uint64_t length) {
+void show_memory(int to, const Tracee &tracee, std::uint64_t address, std::uint64_t length) {
     std::vector<unsigned char> bytes(static_cast<std::size_t>(std::min(length, most_shown)));
-    bytes.resize(read_memory(tracee.process(), address, bytes.data(), bytes.size()));
-    write_out(bytes.data(), bytes.size());
+    bytes.resize(read_memory(tracee.tid(), address, bytes.data(), bytes.size()));
+    write_out(to, bytes.data(), bytes.size());
 }
 
 } // namespace
@@ -34,8 +34,8 @@ void show_memory(const Tracee &tracee, std::uint64_t address, std::uint64_t leng
 void Descriptors::follow(const Event &call) {
     const int fd = static_cast<int>(call.args[0]), result = static_cast<int>(call.result);
     auto copy = [&](int to) {
-        if (output.contains(fd))
-            output.insert(to);
+        if (const auto known = output.find(fd); known != output.end())
+            output[to] = known->second;
         else
             output.erase(to);
     };
@@ -55,8 +55,8 @@ void Descriptors::follow(const Event &call) {
         output.erase(fd);
         return;
     case SYS_close_range:
-        std::erase_if(output, [&](int open) {
-            const auto number = static_cast<unsigned>(open);
+        std::erase_if(output, [&](const auto &open) {
+            const auto number = static_cast<unsigned>(open.first);
             return number >= static_cast<unsigned>(call.args[0]) && number <= static_cast<unsigned>(call.args[1]) &&
                    call.args[2] == 0;
         });
@@ -69,18 +69,20 @@ void Descriptors::follow(const Event &call) {
 void Echo::show(const Event &call, const Tracee &tracee, const Descriptors &descriptors) {
     if (!on_ || call.result <= 0 || call.seq < shown_until_)
         return;
-    if ((call.nr != SYS_write && call.nr != SYS_writev) || !descriptors.output.contains(static_cast<int>(call.args[0])))
+    const auto known = descriptors.output.find(static_cast<int>(call.args[0]));
+    if ((call.nr != SYS_write && call.nr != SYS_writev) || known == descriptors.output.end())
         return;
+    const int to = known->second;
     shown_until_ = call.seq + 1;
     auto left = static_cast<std::uint64_t>(call.result);
     if (call.nr == SYS_write)
-        return show_memory(tracee, call.args[1], left);
+        return show_memory(to, tracee, call.args[1], left);
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(call.args[2], 1024) && left > 0; i++) {
         iovec piece{};
-        if (read_memory(tracee.process(), call.args[1] + i * sizeof piece, &piece, sizeof piece) != sizeof piece)
+        if (read_memory(tracee.tid(), call.args[1] + i * sizeof piece, &piece, sizeof piece) != sizeof piece)
             return;
         const std::uint64_t length = std::min<std::uint64_t>(piece.iov_len, left);
-        show_memory(tracee, reinterpret_cast<std::uint64_t>(piece.iov_base), length);
+        show_memory(to, tracee, reinterpret_cast<std::uint64_t>(piece.iov_base), length);
         left -= length;
     }
 }

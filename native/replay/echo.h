@@ -5,13 +5,13 @@
 #include "replay/tracee.h"
 
 #include <cstdint>
-#include <set>
+#include <map>
 
 namespace retrograde {
 
 // The descriptors of a process that are its first standard output or error, or copies of them.
 struct Descriptors {
-    std::set<int> output{1, 2};
+    std::map<int, int> output{{1, 1}, {2, 2}}; // which of the two each is
     void follow(const Event &call); // a call that has succeeded
 };
 

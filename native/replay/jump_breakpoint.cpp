@@ -265,11 +265,11 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     static const Decoder decoder;
     const std::uint64_t place = wanted.pc();
     std::array<unsigned char, 64> bytes{};
-    const std::size_t got = read_memory(tracee.process(), place, bytes.data(), bytes.size());
+    const std::size_t got = read_memory(tracee.tid(), place, bytes.data(), bytes.size());
     const std::vector<Instruction> covered = decoder.covered({bytes.data(), got}, place);
     if (covered.empty())
         return nullptr;
-    const std::optional<std::uint64_t> pad = find_pad(tracee.process(), covered);
+    const std::optional<std::uint64_t> pad = find_pad(tracee.tid(), covered);
     if (!pad)
         return nullptr;
 
@@ -363,21 +363,21 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0});
     if (static_cast<std::uint64_t>(mapped) != made->mapped_)
         return nullptr;
-    write_memory(tracee.process(), *pad, code.bytes().data(), code.bytes().size());
+    write_memory(tracee.tid(), *pad, code.bytes().data(), code.bytes().size());
     for (const auto &[address, value] : constants)
-        write_memory(tracee.process(), address, &value, sizeof value);
+        write_memory(tracee.tid(), address, &value, sizeof value);
     made->original_.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(behind - place));
     Code jump(place);
     jump.add({0xe9});
     jump.distance(*pad);
     std::vector<unsigned char> patch = jump.bytes();
     patch.resize(made->original_.size(), 0xcc);
-    write_memory(tracee.process(), place, patch.data(), patch.size());
+    write_memory(tracee.tid(), place, patch.data(), patch.size());
     return made;
 }
 
 void JumpBreakpoint::remove(Tracee &tracee) {
-    write_memory(tracee.process(), place_, original_.data(), original_.size());
+    write_memory(tracee.tid(), place_, original_.data(), original_.size());
     tracee.call(SYS_munmap, {mapped_, mapped_length_, 0, 0, 0, 0});
 }
 

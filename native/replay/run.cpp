@@ -66,7 +66,7 @@ bool Session::is_at_goal(Task &task, const Goal &goal) const {
         return false;
     return std::all_of(goal.words.begin(), goal.words.end(), [&](const WantedWord &word) {
         std::uint64_t now = 0;
-        return read_memory(task.tracee.process(), word.address, &now, sizeof now) == sizeof now && now == word.value;
+        return read_memory(task.tracee.tid(), word.address, &now, sizeof now) == sizeof now && now == word.value;
     });
 }
 
@@ -128,10 +128,10 @@ void Session::insert_breakpoints() {
         if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware)
             continue;
         Inserted inserted{breakpoint.address, std::vector<unsigned char>(breakpoint_code.size())};
-        if (read_memory(focus->tracee.process(), inserted.address, inserted.original.data(),
+        if (read_memory(focus->tracee.tid(), inserted.address, inserted.original.data(),
                         inserted.original.size()) != inserted.original.size())
             continue; // not mapped at the moment
-        if (write_memory(focus->tracee.process(), inserted.address, breakpoint_code.data(), breakpoint_code.size()) ==
+        if (write_memory(focus->tracee.tid(), inserted.address, breakpoint_code.data(), breakpoint_code.size()) ==
             breakpoint_code.size())
             inserted_.push_back(std::move(inserted));
     }
@@ -145,9 +145,9 @@ void Session::remove_breakpoints() {
     for (const Inserted &inserted : inserted_) {
         // What has been written or mapped there since is the program's.
         unsigned char now[sizeof breakpoint_code];
-        if (user && read_memory(user->tracee.process(), inserted.address, now, sizeof now) == sizeof now &&
+        if (user && read_memory(user->tracee.tid(), inserted.address, now, sizeof now) == sizeof now &&
             std::equal(breakpoint_code.begin(), breakpoint_code.end(), now))
-            write_memory(user->tracee.process(), inserted.address, inserted.original.data(), inserted.original.size());
+            write_memory(user->tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size());
     }
     inserted_.clear();
     inserted_space_.reset();
@@ -158,11 +158,11 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     const std::uint64_t pc = task.tracee.registers().pc();
     const auto at = std::find_if(inserted_.begin(), inserted_.end(),
                                  [&](const Inserted &inserted) { return inserted.address == pc; });
-    write_memory(task.tracee.process(), pc, at->original.data(), at->original.size());
+    write_memory(task.tracee.tid(), pc, at->original.data(), at->original.size());
     task.tracee.resume(Resume::step_calls);
     const int status = wait_for(task);
     if (!task.tracee.is_gone())
-        write_memory(task.tracee.process(), pc, breakpoint_code.data(), breakpoint_code.size());
+        write_memory(task.tracee.tid(), pc, breakpoint_code.data(), breakpoint_code.size());
     const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
     if (plain_step && !hit_debug_register(task.tracee.tid(), task.armed))
         return true;
@@ -230,7 +230,7 @@ class Session::PlaceFinder {
         if (!on_behalf)
             for (const WantedWord &word : goal_.words) {
                 std::uint64_t now = 0;
-                read_memory(task_.tracee.process(), word.address, &now, sizeof now);
+                read_memory(task_.tracee.tid(), word.address, &now, sizeof now);
                 if (now != word.value)
                     words.push_back(word);
             }

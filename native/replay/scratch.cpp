@@ -35,8 +35,8 @@ void Scratch::add_breakpoint(std::uint64_t address) {
     if (breakpoints_.contains(address))
         return;
     std::vector<unsigned char> before(breakpoint_code.size());
-    if (read_memory(tracee_.process(), address, before.data(), before.size()) != before.size() ||
-        write_memory(tracee_.process(), address, breakpoint_code.data(), breakpoint_code.size()) !=
+    if (read_memory(tracee_.tid(), address, before.data(), before.size()) != before.size() ||
+        write_memory(tracee_.tid(), address, breakpoint_code.data(), breakpoint_code.size()) !=
             breakpoint_code.size())
         throw Failure("there is no memory for a breakpoint", exit_usage);
     breakpoints_[address] = before;
@@ -44,7 +44,7 @@ void Scratch::add_breakpoint(std::uint64_t address) {
 
 void Scratch::remove_breakpoint(std::uint64_t address) {
     if (auto found = breakpoints_.find(address); found != breakpoints_.end()) {
-        write_memory(tracee_.process(), address, found->second.data(), found->second.size());
+        write_memory(tracee_.tid(), address, found->second.data(), found->second.size());
         breakpoints_.erase(found);
     }
 }
@@ -55,7 +55,7 @@ void Scratch::answer_call() {
     std::int64_t result = -ENOSYS;
     if (registers.call() == SYS_write && (args[0] == 1 || args[0] == 2)) {
         std::vector<char> bytes(std::min<std::size_t>(args[2], 1 << 20));
-        bytes.resize(read_memory(tracee_.process(), args[1], bytes.data(), bytes.size()));
+        bytes.resize(read_memory(tracee_.tid(), args[1], bytes.data(), bytes.size()));
         result = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
     }
     registers.set_result(result);
@@ -68,13 +68,13 @@ Stop Scratch::run(bool step) {
         const auto at = breakpoints_.find(tracee_.registers().pc());
         const bool over = at != breakpoints_.end();
         if (over)
-            write_memory(tracee_.process(), at->first, at->second.data(), at->second.size());
+            write_memory(tracee_.tid(), at->first, at->second.data(), at->second.size());
         tracee_.resume(step || over ? Resume::step_calls : Resume::calls);
         int status = tracee_.wait();
         while (status == -1)
             status = tracee_.wait();
         if (over && !tracee_.is_gone())
-            write_memory(tracee_.process(), at->first, breakpoint_code.data(), breakpoint_code.size());
+            write_memory(tracee_.tid(), at->first, breakpoint_code.data(), breakpoint_code.size());
         if (!WIFSTOPPED(status))
             return {StopKind::exited, tid_, 0, 0, BreakpointKind::software, status};
         const int signal = WSTOPSIG(status);

@@ -18,6 +18,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <utility>
+#ifndef SYS_USER_DISPATCH
+#define SYS_USER_DISPATCH 2
+#endif
 #if defined(__x86_64__)
 #include <asm/prctl.h>
 #endif
@@ -96,7 +99,7 @@ void Session::begin() {
     task.space = std::make_shared<AddressSpace>();
     task.descriptors = std::make_shared<Descriptors>();
     task.own_tid = start.tid;
-    task.space->start(task.tracee, start, shared_);
+    task.space->start(task.tracee, start, shared_, images_.get());
     if (options_.focus == 0)
         options_.focus = start.pid;
     apply_start(start, task);
@@ -195,6 +198,8 @@ Session::Goal Session::goal_of(const Event &event, Task &task) const {
     case RG_SIGNAL:
         if (is_fault(event))
             return {Goal::signal, event.nr, {}, {}};
+        if (event.nr == SIGSYS && event.args[0] == SYS_USER_DISPATCH)
+            return {Goal::call, 0, {}, {}};
         [[fallthrough]];
     case RG_SWITCH:
         if (const Segment *segment = event.segment(RG_SEG_REGISTERS))
@@ -214,6 +219,11 @@ std::atomic<Session *> timed = nullptr;
 void on_timer(int) {
     if (Session *session = timed)
         session->end_time();
+}
+
+// seccomp kills a thread at a call, which leaves no trace but its end (kernel/seccomp.c).
+bool is_killed_by_filter(const Event &event, const Task &task) {
+    return event.kind == RG_EXIT && (event.result & 0x7f) == SIGSYS && !task.in_call && task.faulted == 0;
 }
 
 // Ends the time of a run by a signal to the thread that made it.
@@ -309,7 +319,8 @@ Stop Session::run(const RunRequest &request) {
             continue;
         }
         Task &task = found->second;
-        if (event.kind != RG_DATA && !happens_anywhere(event) && !advance(task, goal_of(event, task)))
+        if (event.kind != RG_DATA && !(happens_anywhere(event) && !is_killed_by_filter(event, task)) &&
+            !advance(task, goal_of(event, task)))
             return stop_;
         if (next_ >= request_.until_event)
             return {StopKind::event, task.tid};
@@ -368,7 +379,7 @@ void Session::apply(const Event &event, Task &task) {
         std::erase_if(tasks_,
                       [&](const auto &other) { return other.second.pid == task.pid && other.first != task.tid; });
         task.space = std::make_shared<AddressSpace>();
-        task.space->start(task.tracee, event, shared_);
+        task.space->start(task.tracee, event, shared_, images_.get());
         return apply_start(event, task);
     case RG_MAPPED:
         return task.space->mapped(event);
@@ -390,9 +401,27 @@ void Session::apply(const Event &event, Task &task) {
             task.tracee.set_registers(parse_registers(registers->bytes, task.tracee.registers()));
         return;
     }
+    case RG_SWITCH:
+        return apply_switch(event, task);
     default:
-        return; // a switch: the thread is where it was
+        return;
     }
+}
+
+// The thread is where it was. Waiting for a futex with priority inheritance leaves a mark in its word at once, which others
+// see before the call returns (kernel/futex/pi.c).
+void Session::apply_switch(const Event &event, Task &task) {
+    if (event.args[2] != 1 || !task.in_call || task.tracee.registers().call() != SYS_futex)
+        return;
+    const auto args = task.tracee.registers().call_arguments();
+    constexpr int lock_pi2 = 13; // FUTEX_LOCK_PI2, Linux 5.14
+    const int operation = static_cast<int>(args[1]) & FUTEX_CMD_MASK;
+    std::uint32_t word = 0;
+    if ((operation != FUTEX_LOCK_PI && operation != lock_pi2) ||
+        read_memory(task.tracee.tid(), args[0], &word, sizeof word) != sizeof word || (word & FUTEX_TID_MASK) == 0)
+        return;
+    word |= FUTEX_WAITERS;
+    write_memory(task.tracee.tid(), args[0], &word, sizeof word);
 }
 
 void Session::compare_call(const Event &event, Task &task) const {
@@ -413,7 +442,7 @@ void Session::compare_memory(const Event &event, Task &task, bool at_enter) cons
             bool(segment.flags & RG_SEG_ENTER) != at_enter || segment.bytes.empty())
             continue;
         now.resize(std::min(segment.bytes.size(), most_compared));
-        const std::size_t got = read_memory(task.tracee.process(), segment.address, now.data(), now.size());
+        const std::size_t got = read_memory(task.tracee.tid(), segment.address, now.data(), now.size());
         for (std::size_t i = 0; i < now.size(); i++)
             if (i >= got || now[i] != segment.bytes[i])
                 diverge(event, task,
@@ -436,7 +465,7 @@ void Session::write_results(const Event &event, Task &task) {
                     breakpoint.address < segment.address + segment.bytes.size() &&
                     segment.address < breakpoint.address + breakpoint.length)
                     watched_ = Stop{StopKind::watchpoint, task.tid, 0, breakpoint.address, breakpoint.kind};
-        if (write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
+        if (write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
             segment.bytes.size())
             diverge(event, task,
                     "the " + std::to_string(segment.bytes.size()) + " bytes that the kernel wrote at " +
@@ -459,7 +488,7 @@ void Session::apply_call(const Event &event, Task &task) {
     if (event.nr == SYS_rt_sigreturn)
         return return_from_signal(event, task);
     if (succeeded && AddressSpace::performs(event.nr))
-        task.space->perform(tracee, event, shared_);
+        task.space->perform(tracee, event, shared_, images_.get());
     write_results(event, task);
     if (verify)
         compare_memory(event, task, false);
@@ -524,21 +553,21 @@ void Session::write_to_other(const Event &event, Task &task) {
     auto each = [&](std::uint64_t list, std::uint64_t count, auto use) {
         for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, 1024); i++) {
             std::array<std::uint64_t, 2> piece{}; // struct iovec
-            if (read_memory(task.tracee.process(), list + i * sizeof piece, &piece, sizeof piece) == sizeof piece)
+            if (read_memory(task.tracee.tid(), list + i * sizeof piece, &piece, sizeof piece) == sizeof piece)
                 use(piece[0], static_cast<std::size_t>(std::min<std::uint64_t>(piece[1], total)));
         }
     };
     each(event.args[1], event.args[2], [&](std::uint64_t address, std::size_t length) {
         const std::size_t before = bytes.size();
         bytes.resize(before + std::min(length, total - before));
-        read_memory(task.tracee.process(), address, bytes.data() + before, bytes.size() - before);
+        read_memory(task.tracee.tid(), address, bytes.data() + before, bytes.size() - before);
     });
     std::size_t used = 0;
     each(event.args[3], event.args[4], [&](std::uint64_t address, std::size_t length) {
         const std::size_t part = std::min(length, bytes.size() - used);
         if (address < stub_end && address + part > stub_code)
             return;
-        write_memory(other->tracee.process(), address, bytes.data() + used, part);
+        write_memory(other->tracee.tid(), address, bytes.data() + used, part);
         used += part;
     });
 }
@@ -559,7 +588,7 @@ void Session::remember_call(const Event &event, Task &task) {
     case SYS_prctl:
         if (event.args[0] == PR_SET_NAME) {
             char name[16] = "";
-            read_memory(task.tracee.process(), event.args[1], name, sizeof name - 1);
+            read_memory(task.tracee.tid(), event.args[1], name, sizeof name - 1);
             task.name = name;
         }
         break;
@@ -575,7 +604,7 @@ void Session::apply_data(const Event &event, Task &task) {
     if (data_of_ == RG_START) {
         for (const Segment &segment : event.segments)
             if (segment.arg == RG_SEG_MEMORY)
-                write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size());
+                write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size());
         return;
     }
     write_results(event, task);
@@ -605,7 +634,7 @@ CloneArguments clone_arguments(Task &parent) {
         break;
     case SYS_clone3: {
         clone_args given{};
-        read_memory(parent.tracee.process(), args[0], &given, std::min<std::size_t>(args[1], sizeof given));
+        read_memory(parent.tracee.tid(), args[0], &given, std::min<std::size_t>(args[1], sizeof given));
         found.flags = given.flags;
         found.stack = given.stack ? given.stack + given.stack_size : 0;
         found.tls = given.tls;
@@ -665,7 +694,7 @@ void Session::apply_fork(const Event &event) {
 #endif
     if (!shares && parent.space == inserted_space_)
         for (const Inserted &inserted : inserted_)
-            write_memory(child.tracee.process(), inserted.address, inserted.original.data(), inserted.original.size());
+            write_memory(child.tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size());
     tasks_.insert_or_assign(event.tid, std::move(child));
 }
 
@@ -689,7 +718,7 @@ void Session::apply_exec(const Event &event) {
 void Session::apply_start(const Event &event, Task &task) {
     for (const Segment &segment : event.segments)
         if (segment.arg == RG_SEG_MEMORY && !segment.bytes.empty())
-            write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size());
+            write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size());
     const Segment *registers = event.segment(RG_SEG_REGISTERS);
     if (!registers)
         throw Failure("the recording is damaged: the start of a program has no registers");
@@ -721,7 +750,7 @@ void Session::release_robust_futexes(Task &task) {
         std::int64_t offset;
         std::uint64_t pending;
     } head{};
-    const pid_t process = task.tracee.process();
+    const pid_t process = task.tracee.tid();
     if (read_memory(process, task.robust_list, &head, sizeof head) != sizeof head)
         return;
     auto release = [&](std::uint64_t entry) {
@@ -773,11 +802,11 @@ void Session::end_thread(Task &task) {
 
 void Session::apply_exit(const Event &event, Task &task) {
     const bool shared = task.space.use_count() > 1;
-    if (shared && task.robust_list)
+    if (task.robust_list)
         release_robust_futexes(task);
     if (shared && task.clear_tid) {
         const std::uint32_t zero = 0;
-        write_memory(task.tracee.process(), task.clear_tid, &zero, sizeof zero);
+        write_memory(task.tracee.tid(), task.clear_tid, &zero, sizeof zero);
     }
     end_thread(task);
     tasks_.erase(event.tid);
@@ -795,7 +824,7 @@ void Session::apply_signal(const Event &event, Task &task) {
     task.in_call = false;
     for (const Segment &segment : event.segments)
         if (segment.arg == RG_SEG_MEMORY && segment.flags & RG_SEG_OUT && !segment.bytes.empty() &&
-            write_memory(task.tracee.process(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
+            write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
                 segment.bytes.size())
             diverge(event, task, "the frame of a signal handler can't be written at " + hex(segment.address));
     Registers handler = parse_registers(registers->bytes, task.tracee.registers());

@@ -178,6 +178,7 @@ class Session {
     void apply_exec(const Event &event);
     void apply_start(const Event &event, Task &task);
     void apply_exit(const Event &event, Task &task);
+    void apply_switch(const Event &event, Task &task);
     void apply_signal(const Event &event, Task &task);
     void remember_call(const Event &event, Task &task);
     void begin();

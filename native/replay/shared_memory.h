@@ -22,6 +22,8 @@ class SharedObject {
     std::string path() const;
 
     void grow(std::uint64_t size);
+    void resize(std::uint64_t size);
+    void fill_from(int file);
     std::shared_ptr<SharedObject> copy() const;
 
   private:
@@ -36,6 +38,8 @@ struct SharedMemory {
 
     // Finds or makes it, of at least this size. An empty key is always a new one.
     std::shared_ptr<SharedObject> get(const std::string &key, std::uint64_t size);
+    // Finds it or makes it a copy of a file, of its size.
+    std::shared_ptr<SharedObject> get_file(const std::string &key, int folder, const std::string &name);
     // A copy in which nothing is shared with this one; `renamed` gets the new object for each old name.
     SharedMemory copy(std::map<std::string, std::shared_ptr<SharedObject>> &renamed) const;
 };

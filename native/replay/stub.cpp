@@ -78,7 +78,7 @@ UniqueFd stub_descriptor() {
 
 // What the kernel gives every program of its own: stack, vDSO.
 void unmap_all_but_the_stub(Tracee &tracee) {
-    std::ifstream maps("/proc/" + std::to_string(tracee.process()) + "/maps");
+    std::ifstream maps("/proc/" + std::to_string(tracee.tid()) + "/maps");
     std::string line;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
     while (std::getline(maps, line)) {
@@ -171,8 +171,8 @@ Tracee start_stub(int images) {
 void restart_as_stub(Tracee &tracee) {
     const char empty = 0;
     const std::uint64_t arguments[] = {stub_data, 0};
-    write_memory(tracee.process(), stub_data, &empty, 1);
-    write_memory(tracee.process(), stub_data + 16, arguments, sizeof arguments);
+    write_memory(tracee.tid(), stub_data, &empty, 1);
+    write_memory(tracee.tid(), stub_data + 16, arguments, sizeof arguments);
     tracee.settle();
     Registers registers = tracee.registers();
     registers.prepare_call(SYS_execveat, {stub_program, stub_data, stub_data + 16, stub_data + 24, AT_EMPTY_PATH, 0});

@@ -248,19 +248,19 @@ using Transfer = ssize_t (*)(pid_t, const iovec *, unsigned long, const iovec *,
 
 // What the protection of the memory forbids goes through /proc, which is slower.
 template <typename Slow>
-std::size_t transfer(Transfer fast, Slow slow, pid_t process, std::uint64_t address, void *local, std::size_t length) {
+std::size_t transfer(Transfer fast, Slow slow, pid_t tid, std::uint64_t address, void *local, std::size_t length) {
     std::size_t done = 0;
     while (done < length) {
         const iovec here{static_cast<char *>(local) + done, length - done};
         const iovec there{reinterpret_cast<void *>(address + done), length - done};
-        const ssize_t moved = fast(process, &here, 1, &there, 1, 0);
+        const ssize_t moved = fast(tid, &here, 1, &there, 1, 0);
         if (moved <= 0)
             break;
         done += static_cast<std::size_t>(moved);
     }
     if (done == length)
         return done;
-    const UniqueFd memory(::open(("/proc/" + std::to_string(process) + "/mem").c_str(), O_RDWR | O_CLOEXEC));
+    const UniqueFd memory(::open(("/proc/" + std::to_string(tid) + "/mem").c_str(), O_RDWR | O_CLOEXEC));
     while (memory && done < length) {
         const ssize_t moved =
             slow(memory.get(), static_cast<char *>(local) + done, length - done, static_cast<off_t>(address + done));
@@ -273,12 +273,12 @@ std::size_t transfer(Transfer fast, Slow slow, pid_t process, std::uint64_t addr
 
 } // namespace
 
-std::size_t read_memory(pid_t process, std::uint64_t address, void *into, std::size_t length) {
-    return transfer(::process_vm_readv, ::pread, process, address, into, length);
+std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_t length) {
+    return transfer(::process_vm_readv, ::pread, tid, address, into, length);
 }
 
-std::size_t write_memory(pid_t process, std::uint64_t address, const void *from, std::size_t length) {
-    return transfer(::process_vm_writev, ::pwrite, process, address, const_cast<void *>(from), length);
+std::size_t write_memory(pid_t tid, std::uint64_t address, const void *from, std::size_t length) {
+    return transfer(::process_vm_writev, ::pwrite, tid, address, const_cast<void *>(from), length);
 }
 
 } // namespace retrograde

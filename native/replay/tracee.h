@@ -69,8 +69,9 @@ class Tracee {
     bool valid_ = false, dirty_ = false, gone_ = false, at_call_ = false;
 };
 
-// Reads or writes memory, whatever its protection. Return how many bytes could be.
-std::size_t read_memory(pid_t process, std::uint64_t address, void *into, std::size_t length);
-std::size_t write_memory(pid_t process, std::uint64_t address, const void *from, std::size_t length);
+// Reads or writes memory, whatever its protection, of a thread's process (its main thread may be gone). Return how many
+// bytes could be.
+std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_t length);
+std::size_t write_memory(pid_t tid, std::uint64_t address, const void *from, std::size_t length);
 
 } // namespace retrograde
