@@ -147,8 +147,17 @@ class Motion:
                 self._say(f"[The recorded process {how} here]\n")
             if stop.reason is StopReason.EXITED or not debuggee.threads:
                 return self._last_moment()
+            if stop.reason is StopReason.STEP and action.step is not None and stop.tid != action.step:
+                stop = self._step_of(action.step)
             if not self._goes_on(stop, action):
                 return stop
+
+    def _step_of(self, tid: int) -> Stop:
+        """Tell gdb of the thread that it steps, where another one has: it takes that for a signal."""
+        debuggee = self._process.debuggee
+        if tid in debuggee.threads:
+            return Stop(StopReason.STEP, tid)
+        return Stop(StopReason.EVENT, debuggee.current_thread)
 
     def _goes_on(self, stop: Stop, action: Action) -> bool:
         """Tell if gdb does not want to know of a stop."""

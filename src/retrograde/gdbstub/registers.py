@@ -41,7 +41,7 @@ class Register:
         set: where it is.
         offset: in the set, bytes.
         size: in the set, bytes; gdb's may be wider.
-        component: of the XSAVE area.
+        component: of the XSAVE area, where it is in one.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Register:
     offset: int
     size: int
     group: str = ""
-    component: int = 0
+    component: int | None = None
 
     @property
     def width(self) -> int:
@@ -129,7 +129,7 @@ class Values:
         area[register.offset : register.offset + register.size] = data[: register.size]
         if register.set is Set.GENERAL:
             return Values(bytes(area), self.floating, self.tls)
-        if len(area) > _XSTATE_BV:
+        if register.component is not None and len(area) > _XSTATE_BV:
             area[_XSTATE_BV + register.component // 8] |= 1 << register.component % 8
         return Values(self.general, bytes(area), self.tls)
 
@@ -189,9 +189,9 @@ def _x86_core() -> Feature:
         else _x86_word(name)
         for name in _X86_CORE
     ]  # fmt: skip
-    stack = [Register(f"st{i}", 80, "i387_ext", Set.FLOATING, 32 + 16 * i, 10) for i in range(8)]
+    stack = [Register(f"st{i}", 80, "i387_ext", Set.FLOATING, 32 + 16 * i, 10, component=0) for i in range(8)]
     control = [
-        Register(name, 32, "int", Set.X87_TAGS if name == "ftag" else Set.FLOATING, offset, size, "float")
+        Register(name, 32, "int", Set.X87_TAGS if name == "ftag" else Set.FLOATING, offset, size, "float", 0)
         for name, offset, size in (*_X87, *_X87_MORE)
     ]
     return Feature("org.gnu.gdb.i386.core", [*words, *stack, *control])
