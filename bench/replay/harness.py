@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import retrograde
 from bench.replay.runs import Run
@@ -142,7 +143,7 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
 def run_command(
     command: list[str], *, folder: Path, environment: dict[str, str] | None = None, limit: float = TIMEOUT
 ) -> tuple[float, int, str]:
-    """Run a command in a session of its own; return s, exit status (-N for signal N) and the end of its stderr.
+    """Run a command in a session of its own; return s, exit status (-N for signal N) and its stderr, shortened.
 
     Raises:
         RunError: it did not end in time.
@@ -171,9 +172,18 @@ def run_command(
             timer.cancel()
         if seconds >= limit:
             raise RunError(f"did not end in {limit:.0f} s")
-        size = errors.seek(0, os.SEEK_END)
-        errors.seek(max(0, size - 2000))
-        return seconds, status, errors.read().decode(errors="replace").strip()
+        return seconds, status, _ends(errors)
+
+
+def _ends(file: BinaryIO, most: int = 1000) -> str:
+    """Return a file's begin and end."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    text = file.read(most if size > 2 * most else size)
+    if size > 2 * most:
+        file.seek(size - most)
+        text += b"\n[...]\n" + file.read()
+    return text.decode(errors="replace").strip()
 
 
 class Stage:
@@ -280,7 +290,7 @@ def experiment(run: Run, *, rounds: int, timings: int, replays: bool, keep: Path
                     outcome.replayed.append(seconds)
                     if status != 0:
                         outcome.verdict = VERDICTS.get(status, f"fails replayed ({status})")
-                        outcome.message = errors[-1000:]
+                        outcome.message = errors
                         return outcome
             outcome.verdict = VERDICTS[0] if replays else "recorded"
         except RunError as error:

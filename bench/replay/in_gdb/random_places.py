@@ -34,7 +34,7 @@ def main():
     answer = {"reverse-stepi": [], "reverse-next": [], "elsewhere": []}
     events = int(os.environ["EVENTS"])
     for _ in range(int(os.environ["PLACES"])):
-        _run(f"seek {chosen.randrange(events // 8, events - 4)}")
+        _run(f"seek {chosen.randrange(events // 2, events - 4)}")
         ticks = gdb.Breakpoint("tick", internal=True)
         for _ in range(chosen.randrange(1, 15)):
             _run("continue")
