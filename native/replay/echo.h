@@ -12,7 +12,7 @@ namespace retrograde {
 // The descriptors of a process that are its first standard output or error, or copies of them.
 struct Descriptors {
     std::map<int, int> output{{1, 1}, {2, 2}}; // which of the two each is
-    void follow(const Event &call); // a call that has succeeded
+    void follow(const Event &call);            // a call that has succeeded
 };
 
 class Echo {

@@ -53,8 +53,10 @@ class Decoder {
             ::cs_close(&handle_);
     }
 
-    // The instructions that a jump at `address` covers; nothing where one of them can't be carried out elsewhere.
-    std::vector<Instruction> covered(std::span<const unsigned char> bytes, std::uint64_t address) const;
+    // The instructions that a jump at `address` covers, or all up to `end` where that is not 0; nothing where one of
+    // them can't be carried out elsewhere.
+    std::vector<Instruction> covered(std::span<const unsigned char> bytes, std::uint64_t address,
+                                     std::uint64_t end) const;
 
   private:
     std::optional<Instruction> decode(const cs_insn &insn) const;
@@ -115,28 +117,69 @@ std::optional<Instruction> Decoder::decode(const cs_insn &insn) const {
     return found;
 }
 
-std::vector<Instruction> Decoder::covered(std::span<const unsigned char> bytes, std::uint64_t address) const {
-    std::vector<Instruction> found;
-    if (!is_open_)
-        return found;
-    cs_insn *insns = nullptr;
-    const std::size_t count = ::cs_disasm(handle_, bytes.data(), bytes.size(), address, jump_length, &insns);
-    std::size_t length = 0;
-    for (std::size_t i = 0; i < count && length < jump_length; i++) {
-        std::optional<Instruction> next = decode(insns[i]);
-        if (!next || (!found.empty() && found.back().ends_block)) {
-            found.clear();
-            length = jump_length;
-            break;
+// An instruction with a VEX or EVEX prefix, many of which capstone 4 does not know: their lengths follow a rule
+// (Intel SDM volume 2, 2.3 and 2.7). None of them is a jump.
+std::optional<Instruction> decode_vector(std::span<const unsigned char> bytes, std::uint64_t address) {
+    constexpr std::size_t longest = 15;
+    if (bytes.size() < longest)
+        return std::nullopt;
+    std::size_t at = 0;
+    unsigned map = 1;
+    switch (bytes[0]) {
+    case 0xc5:
+        at = 2;
+        break;
+    case 0xc4:
+        map = bytes[1] & 0x1f, at = 3;
+        break;
+    case 0x62:
+        map = bytes[1] & 0x07, at = 4;
+        break;
+    default:
+        return std::nullopt;
+    }
+    const unsigned opcode = bytes[at++];
+    const bool has_immediate = map == 3 || (map == 1 && ((opcode >= 0x70 && opcode <= 0x73) || opcode == 0xc2 ||
+                                                         opcode == 0xc4 || opcode == 0xc5 || opcode == 0xc6));
+    Instruction found{address, {}, 0};
+    if (!(map == 1 && opcode == 0x77)) { // vzeroupper has no operands
+        const unsigned modrm = bytes[at++], mode = modrm >> 6, base = modrm & 7;
+        if (mode != 3 && base == 4) {
+            const unsigned sib = bytes[at++];
+            at += mode == 0 && (sib & 7) == 5 ? 4 : 0;
+        } else if (mode == 0 && base == 5) {
+            found.displacement_at = at;
+            at += 4;
         }
+        at += mode == 1 ? 1 : mode == 2 ? 4 : 0;
+    }
+    at += has_immediate;
+    found.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    return found;
+}
+
+std::vector<Instruction> Decoder::covered(std::span<const unsigned char> bytes, std::uint64_t address,
+                                          std::uint64_t end) const {
+    std::vector<Instruction> found;
+    const std::size_t enough = end != 0 ? end - address : jump_length;
+    std::size_t length = 0;
+    while (is_open_ && length < enough && length < bytes.size()) {
+        if (!found.empty() && found.back().ends_block)
+            return {};
+        std::optional<Instruction> next = decode_vector(bytes.subspan(length), address + length);
+        cs_insn *insn = nullptr;
+        if (!next &&
+            ::cs_disasm(handle_, bytes.data() + length, bytes.size() - length, address + length, 1, &insn) == 1) {
+            next = decode(*insn);
+            ::cs_free(insn, 1);
+        }
+        if (!next)
+            return {};
         length += next->bytes.size();
         found.push_back(std::move(*next));
     }
-    if (length < jump_length)
-        found.clear();
-    if (insns)
-        ::cs_free(insns, count);
-    return found;
+    const bool is_right = length >= jump_length && (end == 0 ? length >= enough : length == enough);
+    return is_right ? found : std::vector<Instruction>();
 }
 
 // Machine code that is put together at an address.
@@ -260,13 +303,39 @@ std::optional<std::uint64_t> find_pad(pid_t process, const std::vector<Instructi
 
 } // namespace
 
+// Intel SDM volume 2, REP.
+std::optional<RepeatedString> repeated_string(std::span<const unsigned char> bytes) {
+    bool repeats = false, wide = false, narrow = false;
+    for (std::size_t at = 0; at < std::min<std::size_t>(bytes.size(), 5); at++) {
+        const unsigned char byte = bytes[at];
+        if (byte == 0xf2 || byte == 0xf3) {
+            repeats = true;
+        } else if (byte == 0x66) {
+            narrow = true;
+        } else if ((byte & 0xf0) == 0x40) {
+            wide = byte & 0x08;
+        } else if ((byte >= 0xa4 && byte <= 0xa7) || (byte >= 0xaa && byte <= 0xaf)) {
+            if (!repeats)
+                return std::nullopt;
+            const std::uint64_t step = !(byte & 1) ? 1 : wide ? 8 : narrow ? 2 : 4;
+            const unsigned operation = byte & 0xfe;
+            const bool source = operation == 0xa4 || operation == 0xa6 || operation == 0xac;
+            return RepeatedString{at + 1, step, source, operation != 0xac};
+        } else {
+            return std::nullopt;
+        }
+    }
+    return std::nullopt;
+}
+
 std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Registers &wanted,
-                                                       std::span<const WantedWord> words) {
+                                                       std::span<const WantedWord> words, std::uint64_t before) {
     static const Decoder decoder;
-    const std::uint64_t place = wanted.pc();
+    const bool compares_behind = before != wanted.pc();
     std::array<unsigned char, 64> bytes{};
-    const std::size_t got = read_memory(tracee.tid(), place, bytes.data(), bytes.size());
-    const std::vector<Instruction> covered = decoder.covered({bytes.data(), got}, place);
+    const std::size_t got = read_memory(tracee.tid(), before, bytes.data(), bytes.size());
+    const std::vector<Instruction> covered =
+        decoder.covered({bytes.data(), got}, before, compares_behind ? wanted.pc() : 0);
     if (covered.empty())
         return nullptr;
     const std::optional<std::uint64_t> pad = find_pad(tracee.tid(), covered);
@@ -274,7 +343,8 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
         return nullptr;
 
     std::unique_ptr<JumpBreakpoint> made(new JumpBreakpoint);
-    made->place_ = place;
+    made->place_ = wanted.pc();
+    made->patched_ = before;
     made->pad_ = *pad;
     // The data: what is saved, then what is wanted.
     const std::uint64_t data = (*pad + data_offset) & ~7ull, save_rax = data, save_flags = data + 8;
@@ -298,6 +368,17 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
         code.add({0x48, 0x8b, 0x05}); // mov rax, [save_rax]
         code.distance(save_rax);
     };
+    const std::uint64_t behind = covered.back().address + covered.back().bytes.size();
+    auto carry_out = [&] {
+        made->displaced_ = code.here();
+        for (const Instruction &instruction : covered) {
+            made->origin_[code.here()] = instruction.address;
+            displace(code, instruction, next_constant, constants);
+        }
+        made->origin_[code.here()] = behind;
+    };
+    if (compares_behind)
+        carry_out();
     code.add({0x48, 0x89, 0x05}); // mov [save_rax], rax
     code.distance(save_rax);
     code.add({0x9f, 0x0f, 0x90, 0xc0}); // lahf; seto al
@@ -322,7 +403,10 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
                                                                         {14, w.r14},
                                                                         {15, w.r15},
                                                                         {4, w.rsp}}};
+    const bool is_repeated = repeated_string(std::span(bytes).subspan(wanted.pc() - before)).has_value();
     for (const auto &[number, value] : registers) {
+        if (is_repeated && (number == 1 || number == 6 || number == 7))
+            continue; // they change while the instruction is carried out
         const unsigned rex = number < 8 ? 0x48 : 0x4c, modrm = 0x05 | (number & 7) << 3;
         code.add({static_cast<unsigned char>(rex), 0x3b, static_cast<unsigned char>(modrm)}); // cmp reg, [wanted]
         code.distance(constant(value));
@@ -343,13 +427,10 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
         code.arrive(from);
     restore();
     code.arrive(to_displaced);
-    made->displaced_ = code.here();
-    for (const Instruction &instruction : covered) {
-        made->origin_[code.here()] = instruction.address;
-        displace(code, instruction, next_constant, constants);
-    }
-    const std::uint64_t behind = covered.back().address + covered.back().bytes.size();
-    made->origin_[code.here()] = behind;
+    if (compares_behind)
+        made->origin_[code.here()] = behind;
+    else
+        carry_out();
     code.add({0xe9});
     code.distance(behind);
     made->pad_end_ = code.here();
@@ -366,18 +447,18 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     write_memory(tracee.tid(), *pad, code.bytes().data(), code.bytes().size());
     for (const auto &[address, value] : constants)
         write_memory(tracee.tid(), address, &value, sizeof value);
-    made->original_.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(behind - place));
-    Code jump(place);
+    made->original_.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(behind - before));
+    Code jump(before);
     jump.add({0xe9});
     jump.distance(*pad);
     std::vector<unsigned char> patch = jump.bytes();
     patch.resize(made->original_.size(), 0xcc);
-    write_memory(tracee.tid(), place, patch.data(), patch.size());
+    write_memory(tracee.tid(), before, patch.data(), patch.size());
     return made;
 }
 
 void JumpBreakpoint::remove(Tracee &tracee) {
-    write_memory(tracee.tid(), place_, original_.data(), original_.size());
+    write_memory(tracee.tid(), patched_, original_.data(), original_.size());
     tracee.call(SYS_munmap, {mapped_, mapped_length_, 0, 0, 0, 0});
 }
 
@@ -388,7 +469,7 @@ bool JumpBreakpoint::leave_pad(Tracee &tracee, bool is_trap) {
         if (pc < pad_ || pc >= pad_end_)
             return false;
         const bool matched = pc == match_ + 1 && is_trap && steps == 0;
-        if (matched || pc == match_ || pc == displaced_) {
+        if (matched || pc == match_) {
             registers.set_pc(place_);
             tracee.set_registers(registers);
             return matched;
@@ -409,7 +490,7 @@ bool JumpBreakpoint::leave_pad(Tracee &tracee, bool is_trap) {
 
 void JumpBreakpoint::go_on(Tracee &tracee) {
     Registers registers = tracee.registers();
-    if (registers.pc() == place_) {
+    if (registers.pc() == place_ && patched_ == place_) {
         registers.set_pc(displaced_);
         tracee.set_registers(registers);
     }
@@ -417,7 +498,7 @@ void JumpBreakpoint::go_on(Tracee &tracee) {
 
 bool JumpBreakpoint::was_landed_on(const Registers &registers) const {
     // A trap is told behind its byte, an invalid instruction at it.
-    return registers.pc() > place_ && registers.pc() <= place_ + original_.size();
+    return registers.pc() > patched_ && registers.pc() < patched_ + original_.size() + 1;
 }
 
 } // namespace retrograde
@@ -426,7 +507,12 @@ bool JumpBreakpoint::was_landed_on(const Registers &registers) const {
 
 namespace retrograde {
 
-std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &, const Registers &, std::span<const WantedWord>) {
+std::optional<RepeatedString> repeated_string(std::span<const unsigned char>) {
+    return std::nullopt;
+}
+
+std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &, const Registers &, std::span<const WantedWord>,
+                                                       std::uint64_t) {
     return nullptr;
 }
 void JumpBreakpoint::remove(Tracee &) {}

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,12 +23,22 @@ struct WantedWord {
     std::uint64_t address, value;
 };
 
+// A string instruction that is repeated (rep movs), which signals and switches interrupt at any turn.
+struct RepeatedString {
+    std::size_t length; // of the instruction
+    std::uint64_t step; // bytes a turn
+    bool uses_source, uses_destination;
+};
+std::optional<RepeatedString> repeated_string(std::span<const unsigned char> bytes);
+
 class JumpBreakpoint {
   public:
-    // Inserts it at wanted.pc() into the memory of the stopped thread. `words` near the stack pointer are compared as
-    // well. Null where that can't be done: the instructions there can't be moved, or there is no room.
+    // Inserts it at wanted.pc() into the memory of the stopped thread, or, where `before` is another address, there: at
+    // instructions that are carried out one after the other up to wanted.pc(), behind which registers are compared.
+    // `words` near the stack pointer are compared as well. Null where that can't be done: the instructions there can't
+    // be moved, or there is no room.
     static std::unique_ptr<JumpBreakpoint> insert(Tracee &tracee, const Registers &wanted,
-                                                  std::span<const WantedWord> words);
+                                                  std::span<const WantedWord> words, std::uint64_t before);
 
     // Takes it out again; the thread must not be in the pad.
     void remove(Tracee &tracee);
@@ -43,7 +54,7 @@ class JumpBreakpoint {
   private:
     JumpBreakpoint() = default;
 
-    std::uint64_t place_ = 0, pad_ = 0, pad_end_ = 0, match_ = 0, displaced_ = 0;
+    std::uint64_t place_ = 0, patched_ = 0, pad_ = 0, pad_end_ = 0, match_ = 0, displaced_ = 0;
     std::uint64_t mapped_ = 0, mapped_length_ = 0;
     std::vector<unsigned char> original_;
     std::map<std::uint64_t, std::uint64_t> origin_; // places in the pad that stand for places of the program

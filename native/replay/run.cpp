@@ -128,8 +128,8 @@ void Session::insert_breakpoints() {
         if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware)
             continue;
         Inserted inserted{breakpoint.address, std::vector<unsigned char>(breakpoint_code.size())};
-        if (read_memory(focus->tracee.tid(), inserted.address, inserted.original.data(),
-                        inserted.original.size()) != inserted.original.size())
+        if (read_memory(focus->tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size()) !=
+            inserted.original.size())
             continue; // not mapped at the moment
         if (write_memory(focus->tracee.tid(), inserted.address, breakpoint_code.data(), breakpoint_code.size()) ==
             breakpoint_code.size())
@@ -180,21 +180,28 @@ class Session::PlaceFinder {
 
     bool is_in() const { return jump_ != nullptr; }
 
-    // Before the thread goes on.
-    void prepare() {
+    // Before the thread goes on; returns how.
+    Resume prepare(Resume how) {
         constexpr unsigned often = 16;
-        if (!jump_ && !is_useless_ && session_.place_misses_ > often)
-            put_in();
+        if (!jump_ && !is_useless_ && !is_tracing_ && session_.place_misses_ > often)
+            put_in(wanted().pc());
         if (jump_)
             jump_->go_on(task_.tracee);
+        if (is_tracing_)
+            traced_from_ = task_.tracee.registers().pc();
+        return is_tracing_ ? Resume::step_calls : how;
     }
 
     // After a stop. Returns whether it was the finder's own, and the thread can be looked at or go on.
     bool take(int status) {
-        if (!jump_ || !WIFSTOPPED(status))
+        if (!WIFSTOPPED(status))
             return false;
         Tracee &tracee = task_.tracee;
         const bool is_trap = WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
+        if (is_tracing_)
+            return trace(is_trap);
+        if (!jump_)
+            return false;
         if (jump_->leave_pad(tracee, is_trap)) {
             if (!session_.is_at_place(task_, goal_) && ++near_misses_ > most_near_misses)
                 is_useless_ = true, take_out();
@@ -215,15 +222,51 @@ class Session::PlaceFinder {
   private:
     static constexpr unsigned most_near_misses = 1u << 20;
 
-    void put_in() {
+    const Registers &wanted() const {
+        return session_.looks_for_place(task_) ? session_.request_.place->registers : *goal_.registers;
+    }
+
+    // Instructions before the place are told by running one turn of the loop step by step.
+    bool trace(bool is_trap) {
+        constexpr std::size_t most_steps = 3000;
+        const std::uint64_t here = task_.tracee.registers().pc();
+        if (!is_trap || hit_debug_register(task_.tracee.tid(), task_.armed) || session_.inserted_at(task_, here - 1)) {
+            is_tracing_ = false;
+            return false;
+        }
+        traced_.push_back(traced_from_);
+        if (here == wanted().pc()) {
+            is_tracing_ = false;
+            put_in_before(here);
+        } else if (traced_.size() > most_steps) {
+            is_tracing_ = false;
+        }
+        return true;
+    }
+
+    // The last instructions of the turn that were carried out one after the other, as many as a jump needs.
+    void put_in_before(std::uint64_t place) {
+        constexpr std::uint64_t needed = 5, most = 40;
+        std::uint64_t from = place;
+        for (auto at = traced_.rbegin(); at != traced_.rend(); ++at) {
+            if (*at >= from || from - *at > 15)
+                break;
+            from = *at;
+            if (place - from >= needed)
+                break;
+        }
+        if (place - from >= needed && place - from <= most)
+            put_in(from);
+    }
+
+    void put_in(std::uint64_t before) {
         is_useless_ = true;
         const bool on_behalf = session_.looks_for_place(task_);
         if (session_.request_.step_tid == task_.tid || (on_behalf && goal_.kind == Goal::place))
             return;
-        const Registers &wanted = on_behalf ? session_.request_.place->registers : *goal_.registers;
-        constexpr std::uint64_t reach = 32; // bytes that a jump may cover
+        constexpr std::uint64_t reach = 48; // bytes that a jump may cover
         for (const Inserted &inserted : session_.inserted_)
-            if (inserted.address + reach > wanted.pc() && inserted.address < wanted.pc() + reach)
+            if (inserted.address + reach > before && inserted.address < before + reach)
                 return;
         // Words that are other ones now tell most.
         std::vector<WantedWord> words;
@@ -234,9 +277,12 @@ class Session::PlaceFinder {
                 if (now != word.value)
                     words.push_back(word);
             }
-        session_.arm(task_, session_.hardware_for(task_, goal_, false));
-        jump_ = JumpBreakpoint::insert(task_.tracee, wanted, words);
+        jump_ = JumpBreakpoint::insert(task_.tracee, wanted(), words, before);
         is_useless_ = !jump_;
+        if (!jump_ && before == wanted().pc() && task_.tracee.registers().pc() == before) {
+            is_tracing_ = true;
+            is_useless_ = true; // unless the trace finds a way
+        }
     }
 
     void take_out() {
@@ -250,8 +296,59 @@ class Session::PlaceFinder {
     const Goal &goal_;
     std::unique_ptr<JumpBreakpoint> jump_;
     unsigned near_misses_ = 0;
-    bool is_useless_ = false;
+    bool is_useless_ = false, is_tracing_ = false;
+    std::uint64_t traced_from_ = 0;
+    std::vector<std::uint64_t> traced_;
 };
+
+// At a string instruction that was interrupted at one of its turns, where this may be it: carries out as many turns.
+// Returns whether the thread has moved.
+bool Session::repeat_to(Task &task, const Registers &wanted) {
+#if defined(__x86_64__)
+    const Registers now = task.tracee.registers();
+    unsigned char bytes[8] = {};
+    if (now.pc() != wanted.pc() || now.raw.rcx <= wanted.raw.rcx ||
+        read_memory(task.tracee.tid(), now.pc(), bytes, sizeof bytes) != sizeof bytes)
+        return false;
+    const std::optional<RepeatedString> string = repeated_string(bytes);
+    if (!string)
+        return false;
+    constexpr std::uint64_t direction_flag = 1 << 10;
+    const std::uint64_t turns = now.raw.rcx - wanted.raw.rcx;
+    const std::uint64_t moved = now.raw.eflags & direction_flag ? -turns * string->step : turns * string->step;
+    Registers expected = now;
+    expected.raw.rcx = wanted.raw.rcx;
+    expected.raw.rsi += string->uses_source ? moved : 0;
+    expected.raw.rdi += string->uses_destination ? moved : 0;
+    expected.raw.eflags = wanted.raw.eflags;
+    if (!same_place(expected, wanted))
+        return false;
+
+    Registers shorter = now;
+    shorter.raw.rcx = turns;
+    task.tracee.set_registers(shorter);
+    arm(task, {{BreakpointKind::hardware, now.pc() + string->length, 1}});
+    for (;;) {
+        task.tracee.resume(Resume::calls);
+        const int status = wait_for(task);
+        if (!WIFSTOPPED(status) || (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP))
+            throw Failure("a replayed thread does not carry out a string instruction as it did when it was recorded");
+        if (WSTOPSIG(status) == SIGTRAP && hit_debug_register(task.tracee.tid(), task.armed))
+            break;
+    }
+    Registers after = task.tracee.registers();
+    if (after.raw.rcx != 0) { // a comparison has ended it before
+        after.raw.rcx += wanted.raw.rcx;
+        task.tracee.set_registers(after);
+    } else {
+        task.tracee.set_registers(expected);
+    }
+    return true;
+#else
+    (void)task, (void)wanted;
+    return false;
+#endif
+}
 
 bool Session::advance(Task &task, const Goal &goal) {
     const bool focused = task.pid == options_.focus;
@@ -281,6 +378,10 @@ bool Session::advance(Task &task, const Goal &goal) {
             return true;
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
             return true;
+        if (goal.kind == Goal::place && repeat_to(task, *goal.registers))
+            continue;
+        if (looks_for_place(task) && repeat_to(task, request_.place->registers))
+            continue;
         if (interrupted_.exchange(false))
             return stop({StopKind::interrupted, task.tid});
         if (time_is_up_.exchange(false))
@@ -292,8 +393,9 @@ bool Session::advance(Task &task, const Goal &goal) {
             return stop({StopKind::breakpoint, task.tid, 0, task.tracee.registers().pc()});
         }
         task.reported = false;
-        arm(task, hardware_for(task, goal, !finder.is_in()));
         const bool stepping = request_.step_tid == task.tid;
+        const Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
+        arm(task, hardware_for(task, goal, !finder.is_in()));
         if (at_breakpoint) {
             if (!step_over_breakpoint(task, goal))
                 return false;
@@ -302,14 +404,13 @@ bool Session::advance(Task &task, const Goal &goal) {
             stepped_ = stepping;
             continue;
         }
-        finder.prepare();
         running_process_ = task.tracee.process();
         running_tid_ = task.tracee.tid();
         if (interrupted_ || time_is_up_) { // came before anybody could be told to stop
             running_tid_ = 0;
             continue;
         }
-        task.tracee.resume(stepping ? Resume::step_calls : Resume::calls);
+        task.tracee.resume(how);
         const int status = wait_for(task);
         running_tid_ = 0;
         stepped_ = stepping;

@@ -36,8 +36,7 @@ void Scratch::add_breakpoint(std::uint64_t address) {
         return;
     std::vector<unsigned char> before(breakpoint_code.size());
     if (read_memory(tracee_.tid(), address, before.data(), before.size()) != before.size() ||
-        write_memory(tracee_.tid(), address, breakpoint_code.data(), breakpoint_code.size()) !=
-            breakpoint_code.size())
+        write_memory(tracee_.tid(), address, breakpoint_code.data(), breakpoint_code.size()) != breakpoint_code.size())
         throw Failure("there is no memory for a breakpoint", exit_usage);
     breakpoints_[address] = before;
 }

@@ -408,8 +408,8 @@ void Session::apply(const Event &event, Task &task) {
     }
 }
 
-// The thread is where it was. Waiting for a futex with priority inheritance leaves a mark in its word at once, which others
-// see before the call returns (kernel/futex/pi.c).
+// The thread is where it was. Waiting for a futex with priority inheritance leaves a mark in its word at once, which
+// others see before the call returns (kernel/futex/pi.c).
 void Session::apply_switch(const Event &event, Task &task) {
     if (event.args[2] != 1 || !task.in_call || task.tracee.registers().call() != SYS_futex)
         return;
