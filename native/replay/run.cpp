@@ -174,15 +174,28 @@ class Session::PlaceFinder {
   public:
     PlaceFinder(Session &session, Task &task, const Goal &goal) : session_(session), task_(task), goal_(goal) {
         session_.place_misses_ = 0;
+        // A debug register stops a repeated string instruction at every turn.
+        unsigned char bytes[8] = {};
+        if (session_.looks_for_place(task_) || goal_.kind == Goal::place) {
+            read_memory(task_.tracee.tid(), wanted().pc(), bytes, sizeof bytes);
+            string_ = repeated_string(bytes);
+        }
     }
     PlaceFinder(const PlaceFinder &) = delete;
     ~PlaceFinder() { take_out(); }
 
     bool is_in() const { return jump_ != nullptr; }
+    const std::optional<RepeatedString> &string() const { return string_; }
+
+    void take_out() {
+        if (jump_ && !task_.tracee.is_gone())
+            jump_->remove(task_.tracee);
+        jump_.reset();
+    }
 
     // Before the thread goes on; returns how.
     Resume prepare(Resume how) {
-        constexpr unsigned often = 16;
+        const unsigned often = string_ ? 0 : 16;
         if (!jump_ && !is_useless_ && !is_tracing_ && session_.place_misses_ > often)
             put_in(wanted().pc());
         if (jump_)
@@ -285,33 +298,24 @@ class Session::PlaceFinder {
         }
     }
 
-    void take_out() {
-        if (jump_ && !task_.tracee.is_gone())
-            jump_->remove(task_.tracee);
-        jump_.reset();
-    }
-
     Session &session_;
     Task &task_;
     const Goal &goal_;
     std::unique_ptr<JumpBreakpoint> jump_;
     unsigned near_misses_ = 0;
     bool is_useless_ = false, is_tracing_ = false;
+    std::optional<RepeatedString> string_; // at the place
     std::uint64_t traced_from_ = 0;
     std::vector<std::uint64_t> traced_;
 };
 
 // At a string instruction that was interrupted at one of its turns, where this may be it: carries out as many turns.
 // Returns whether the thread has moved.
-bool Session::repeat_to(Task &task, const Registers &wanted) {
+bool Session::repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder) {
 #if defined(__x86_64__)
     const Registers now = task.tracee.registers();
-    unsigned char bytes[8] = {};
-    if (now.pc() != wanted.pc() || now.raw.rcx <= wanted.raw.rcx ||
-        read_memory(task.tracee.tid(), now.pc(), bytes, sizeof bytes) != sizeof bytes)
-        return false;
-    const std::optional<RepeatedString> string = repeated_string(bytes);
-    if (!string)
+    const std::optional<RepeatedString> &string = finder.string();
+    if (!string || now.pc() != wanted.pc() || now.raw.rcx <= wanted.raw.rcx)
         return false;
     constexpr std::uint64_t direction_flag = 1 << 10;
     const std::uint64_t turns = now.raw.rcx - wanted.raw.rcx;
@@ -324,6 +328,7 @@ bool Session::repeat_to(Task &task, const Registers &wanted) {
     if (!same_place(expected, wanted))
         return false;
 
+    finder.take_out();
     Registers shorter = now;
     shorter.raw.rcx = turns;
     task.tracee.set_registers(shorter);
@@ -345,7 +350,7 @@ bool Session::repeat_to(Task &task, const Registers &wanted) {
     }
     return true;
 #else
-    (void)task, (void)wanted;
+    (void)task, (void)wanted, (void)finder;
     return false;
 #endif
 }
@@ -353,6 +358,7 @@ bool Session::repeat_to(Task &task, const Registers &wanted) {
 bool Session::advance(Task &task, const Goal &goal) {
     const bool focused = task.pid == options_.focus;
     PlaceFinder finder(*this, task, goal);
+    bool has_run = false;
     for (;;) {
         if (task.in_call) {
             if (goal.kind == Goal::call)
@@ -378,9 +384,16 @@ bool Session::advance(Task &task, const Goal &goal) {
             return true;
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
             return true;
-        if (goal.kind == Goal::place && repeat_to(task, *goal.registers))
+        // A fault that was stopped at before other threads ran: they may have mended its cause.
+        if (goal.kind == Goal::signal && !has_run && goal.registers &&
+            same_place(task.tracee.registers(), *goal.registers)) {
+            task.faulted = goal.signal_number;
+            return true;
+        }
+        has_run = true;
+        if (goal.kind == Goal::place && repeat_to(task, *goal.registers, finder))
             continue;
-        if (looks_for_place(task) && repeat_to(task, request_.place->registers))
+        if (looks_for_place(task) && repeat_to(task, request_.place->registers, finder))
             continue;
         if (interrupted_.exchange(false))
             return stop({StopKind::interrupted, task.tid});

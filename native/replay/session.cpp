@@ -196,8 +196,12 @@ std::vector<WantedWord> evidence(const Event &event) {
 Session::Goal Session::goal_of(const Event &event, Task &task) const {
     switch (event.kind) {
     case RG_SIGNAL:
-        if (is_fault(event))
-            return {Goal::signal, event.nr, {}, {}};
+        if (is_fault(event)) {
+            Goal goal{Goal::signal, event.nr, {}, {}};
+            if (const Segment *segment = event.segment(RG_SEG_REGISTERS))
+                goal.registers = parse_registers(segment->bytes, task.tracee.registers());
+            return goal;
+        }
         if (event.nr == SIGSYS && event.args[0] == SYS_USER_DISPATCH)
             return {Goal::call, 0, {}, {}};
         [[fallthrough]];

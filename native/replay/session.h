@@ -148,7 +148,7 @@ class Session {
     bool handle_stop(Task &task, const Goal &goal, int status);
     bool handle_trap(Task &task, const Goal &goal);
     int wait_for(Task &task);
-    bool repeat_to(Task &task, const Registers &wanted);
+    bool repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder);
     bool looks_for_place(const Task &task) const;
     bool is_at_goal(Task &task, const Goal &goal) const;
     bool is_at_place(Task &task, const Goal &goal) const;
