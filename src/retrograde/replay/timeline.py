@@ -254,14 +254,14 @@ class Timeline:
         found = None
         ordinal = 0
         while True:
-            if self._is_at(end) and (end.registers is not None or end.told):
+            if end.registers is not None and self._is_at(end):
                 return found
             stop = self._run(until_event=end.event, stops=True, place=end)
             if stop.kind in (StopKind.EVENT, StopKind.PLACE, StopKind.END):
                 return found
             if stop.kind is StopKind.INTERRUPTED:
                 raise KeyboardInterrupt
-            if self._is_at(end) and stop.kind is not StopKind.WATCHPOINT:
+            if end.registers is not None and self._is_at(end) and stop.kind is not StopKind.WATCHPOINT:
                 return found
             ordinal += 1
             if stop.kind is not StopKind.EXEC:
