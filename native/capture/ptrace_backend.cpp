@@ -70,7 +70,7 @@ struct Thread {
     bool awaits_execve = false; // a started command before its first execve: not recorded yet
     bool in_kernel = false;     // between the two stops of a call
     bool slice_over = false;    // it has had its turn, where others wait for theirs
-    int signal = 0;             // that is to be delivered when its turn comes
+    int stop = 0;               // its wait status, to be handled when its turn comes
     bool stepping = false;      // on the way to a signal handler's first instruction
     bool fresh = false;         // a child that has not left the call that made it
     bool ended = false;         // its EXIT has been written
@@ -194,7 +194,9 @@ class PtraceBackend : public Backend {
     bool wants_turn(pid_t tid);
     void begin_turn();
     void lose_turn(pid_t tid, const Thread &thread, bool waits);
-    bool is_asleep(pid_t tid) const;
+    bool waits_for_turn(pid_t tid, int status);
+    void wait_until_dead(pid_t tid) const;
+    char state_of(pid_t tid) const;
 
     rg_event event_of(pid_t tid, const Thread &thread, rg_kind kind, int nr) const;
     // The numbers of 32-bit calls are others: those are all wanted, so that none is missed.
@@ -322,6 +324,10 @@ void PtraceBackend::handle(pid_t tid, int status) {
     }
     Thread &thread = found->second;
     const int signal = WSTOPSIG(status), event = status >> 16;
+    if (waits_for_turn(tid, status)) {
+        thread.stop = status;
+        return;
+    }
     if (was_handler_stop(tid, thread, status)) {
         resume(tid);
         return;
@@ -359,6 +365,8 @@ void PtraceBackend::handle(pid_t tid, int status) {
         on_thread_end(tid, thread, static_cast<int>(end_status));
         turns_.forget(tid);
         ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
+        if (replay_ && threads_.size() > 1)
+            wait_until_dead(tid);
         return;
     }
     default:
@@ -374,6 +382,28 @@ void PtraceBackend::resume(pid_t tid, int signal) {
 }
 
 // ---- turns ----
+
+// Whether a stop is to be handled when the thread's turn comes: rows are written in the order in which threads run.
+bool PtraceBackend::waits_for_turn(pid_t tid, int status) {
+    const int event = status >> 16;
+    const bool group_stop = event == PTRACE_EVENT_STOP && is_group_stop(WSTOPSIG(status));
+    // What others may be waiting for: a child that is told of, an end.
+    if (!replay_ || detaching_ || turns_.current() == tid || group_stop || (event != 0 && event != PTRACE_EVENT_STOP))
+        return false;
+    if (turns_.current() == 0 && !turns_.others_wait()) {
+        turns_.begin(tid, now_ns());
+        return false;
+    }
+    turns_.wait(tid);
+    return true;
+}
+
+// A thread that ends clears a word of its memory, which others may look at: they go on when it has.
+void PtraceBackend::wait_until_dead(pid_t tid) const {
+    const std::uint64_t deadline = now_ns() + tick_ns;
+    while (now_ns() < deadline && !std::strchr("ZX", state_of(tid)))
+        ::sched_yield();
+}
 
 // Whether the thread may go on now; else it waits for its turn.
 bool PtraceBackend::wants_turn(pid_t tid) {
@@ -399,8 +429,8 @@ void PtraceBackend::begin_turn() {
     const pid_t tid = turns_.next();
     turns_.begin(tid, now_ns());
     Thread &thread = threads_[tid];
-    if (const int signal = std::exchange(thread.signal, 0))
-        deliver(tid, thread, signal);
+    if (const int stop = std::exchange(thread.stop, 0))
+        handle(tid, stop);
     else
         resume_now(tid);
 }
@@ -420,10 +450,11 @@ void PtraceBackend::lose_turn(pid_t tid, const Thread &thread, bool waits) {
     writer_.add(wire_event(row.take()));
 }
 
-bool PtraceBackend::is_asleep(pid_t tid) const {
+// As /proc/PID/stat has it; X where the thread is gone.
+char PtraceBackend::state_of(pid_t tid) const {
     const std::string stat = read_proc_file(tid, "stat", 512);
     const std::size_t name_end = stat.rfind(')');
-    return name_end != std::string::npos && name_end + 2 < stat.size() && std::strchr("SDI", stat[name_end + 2]);
+    return name_end != std::string::npos && name_end + 2 < stat.size() ? stat[name_end + 2] : 'X';
 }
 
 // Waits for a stop. Returns 0 where there is something else to see to.
@@ -450,7 +481,7 @@ pid_t PtraceBackend::wait_for_stop(int &status) {
     const std::uint64_t begin = now_ns();
     pid_t tid;
     while ((tid = ::waitpid(-1, &status, __WALL | WNOHANG)) == 0) {
-        if (now_ns() - begin > patience_ns && is_asleep(current)) {
+        if (now_ns() - begin > patience_ns && std::strchr("SDI", state_of(current))) {
             lose_turn(current, thread, true);
             begin_turn();
             return 0;
@@ -769,10 +800,6 @@ void PtraceBackend::deliver(pid_t tid, Thread &thread, int signal) {
         resume(tid, signal);
         return;
     }
-    if (!wants_turn(tid)) {
-        thread.signal = signal;
-        return;
-    }
     const std::uint64_t handler = handler_of(thread, signal);
     if (auto trap = carry_out_trapped(tid, signal)) {
         writer_.add(wire_event(*trap));
@@ -858,8 +885,8 @@ void PtraceBackend::detach() {
     while (const pid_t tid = turns_.next()) {
         turns_.forget(tid);
         if (auto found = threads_.find(tid); found != threads_.end()) {
-            const int signal = found->second.signal;
-            let_go(tid, found->second, signal ? signal << 8 : SIGTRAP << 8 | PTRACE_EVENT_STOP << 16);
+            const int stop = found->second.stop;
+            let_go(tid, found->second, stop ? stop : SIGTRAP << 8 | PTRACE_EVENT_STOP << 16);
         }
     }
     // PTRACE_DETACH works on a stopped thread alone: interrupt all, then detach each at whatever stop it reports.
