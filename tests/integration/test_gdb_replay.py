@@ -138,3 +138,19 @@ def test_threads(tmp_path: Path, capture_program: Path) -> None:
     values = re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE)
     assert values[1:3] == ["6", "5"]
     assert "divergence" not in text
+
+
+def test_symbols_are_those_of_the_program_that_runs_at_the_moment(tmp_path: Path, capture_program: Path) -> None:
+    needs_gdb()
+    second = built(tmp_path, "second", "int late = 2;\nint main(void) { return late; }\n")
+    source = (
+        f'#include <unistd.h>\nint early = 1;\nint main(void) {{ return execl("{second}", "second", (char *)0); }}\n'
+    )
+    _recorded(tmp_path, "first", source)
+    second.unlink()
+    text = _gdb("first", "break main", "continue", "p early", "continue", "p late", "p early", "reverse-continue",
+                "p early", "seek end", "p late", "run", "p early", "continue", "info symbol $pc")  # fmt: skip
+    assert re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE) == ["1", "2", "1", "2", "1"]
+    assert text.count('No symbol "early" in current context.') == 1
+    assert re.findall(r"Breakpoint 1, main \(\) at .*/(\w+)\.c", text) == ["first", "second", "first"]
+    assert re.search(r"main \+ \d+ in section \.text of target:.*/first", text)

@@ -77,6 +77,8 @@ class Session:
             stop = Stop(StopReason.STEP, debuggee.current_thread)
         self._stop = stop
         self._tid = self._stop.tid
+        self._program = self._running_program()
+        self._held: Stop | None = None
         self._features: frozenset[bytes] = frozenset()
         self._objects: dict[bytes, bytes] = {}
         self._ending: Ending | None = None
@@ -316,12 +318,35 @@ class Session:
 
     def _go(self, action: Action) -> bytes:
         move = self._monitor.take_move()
-        if move is None:
-            self._moved(self.motion.go(action))
-        else:
+        if move is not None:
             stop, self._monitor.refusal = self.motion.go_to(move)
-            self._moved(stop)
+        elif self._held is not None:
+            stop = self._held
+        else:
+            stop = self.motion.go(action)
+        self._held = None
+        self._moved(self._after_exec(stop))
         return self._stop_reply()
+
+    def _running_program(self) -> tuple[str, bytes]:
+        return self._debuggee.exec_file(), self._debuggee.auxv()
+
+    def _after_exec(self, stop: Stop) -> Stop:
+        """Tell gdb first where the process is another program than it knows.
+
+        It reads symbols and addresses anew at an exec alone, so it is told of one where the run went back over an exec,
+        or was sent beyond one; it lets the program go on then, and is told of the stop itself.
+        """
+        program = self._running_program()
+        if program == self._program:
+            return stop
+        self._program = program
+        # gdb takes its breakpoints for gone, too.
+        self._process.remove_breakpoints()
+        if stop.reason is StopReason.EXEC or b"exec-events+" not in self._features:
+            return stop
+        self._held = stop
+        return Stop(StopReason.EXEC, stop.tid, path=program[0])
 
     def _moved(self, stop: Stop) -> None:
         threads = self._debuggee.threads
