@@ -176,6 +176,7 @@ def _built(source: Path, arch: str) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ValueError(f"{' '.join(command)}:\n{done.stderr}")
+        Path(partial).chmod(0o755)  # one that may not be read can't be recorded by a user without privileges
         Path(partial).replace(executable)
     finally:
         Path(partial).unlink(missing_ok=True)
