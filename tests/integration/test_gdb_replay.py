@@ -154,3 +154,14 @@ def test_symbols_are_those_of_the_program_that_runs_at_the_moment(tmp_path: Path
     assert text.count('No symbol "early" in current context.') == 1
     assert re.findall(r"Breakpoint 1, main \(\) at .*/(\w+)\.c", text) == ["first", "second", "first"]
     assert re.search(r"main \+ \d+ in section \.text of target:.*/first", text)
+
+
+def test_functions_are_called_in_any_thread(tmp_path: Path, capture_program: Path) -> None:
+    _recorded(tmp_path, "threads", _THREADS, "-pthread")
+    called = "p (unsigned long)pthread_self() == (unsigned long)$fs_base"
+    # The third thread stands at a breakpoint, over which gdb steps it before it calls in another one.
+    text = _gdb("threads", "break work", "continue", "continue", "thread 2", called, "thread 1", called, "thread 3",
+                called, "p mine", "continue", "p shared")  # fmt: skip
+    assert re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE) == ["1", "1", "1", "0", "6"]
+    assert "internal-error" not in text
+    assert "stopped in another thread" not in text

@@ -206,6 +206,11 @@ class Process:
         return self._copy is not None
 
     @property
+    def copied_thread(self) -> int:
+        """The copy's one thread."""
+        return self._copied_tid
+
+    @property
     def is_in_call(self) -> bool:
         """The copy is elsewhere than the run."""
         if self._copy is None:

@@ -76,6 +76,7 @@ class Motion:
         self._passed: frozenset[int] = frozenset()
         self._interrupted = threading.Event()
         self.failure: RetrogradeError | None = None
+        self.is_step_pretended = False
 
     def pass_signals(self, text: bytes) -> None:
         """Take the signals at which gdb need not stop.
@@ -89,8 +90,13 @@ class Motion:
     def go(self, action: Action) -> Stop:
         """Move, telling gdb on the way what there is to tell."""
         process = self._process
+        self.is_step_pretended = False
         backward = action.direction is Direction.BACKWARD
         if process.is_in_call and not backward:
+            if action.step not in (None, process.copied_thread):
+                # gdb steps a thread over its breakpoint before it calls in another; the copy has no such thread.
+                self.is_step_pretended = True
+                return Stop(StopReason.STEP, action.step)
             self._say(process.jump_notice())
             return self._watched(lambda: self._run_copy(action))
         amid_call = process.is_in_call

@@ -357,7 +357,8 @@ class Session:
         self._tid = stop.tid
 
     def _stop_reply(self) -> bytes:
-        return stop_reply(self._process, self._stop, self._name(self._stop.tid), self._features)
+        name = self._name(self._stop.tid)
+        return stop_reply(self._process, self._stop, name, self._features, self.motion.is_step_pretended)
 
     def _restart(self, _: bytes) -> bytes:
         self._process.forget()
