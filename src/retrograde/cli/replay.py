@@ -23,7 +23,7 @@ from retrograde.errors import EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
     from retrograde.replay.debuggee import Stop
-    from retrograde.replay.replay import Replay
+    from retrograde.replay.replay_debuggee import ReplayDebuggee
 
 HELP = "run a recording again, in gdb, forwards and backwards"
 
@@ -62,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, serve or debug."""
     if arguments.check:
         return _check(arguments)
-    from retrograde.replay.replay import Replay
+    from retrograde.replay.replay_debuggee import ReplayDebuggee
 
     with (
         open_recording(chosen(arguments)[0]) as recording,
-        Replay(recording, pid=arguments.pid, echo=not arguments.quiet) as replay,
+        ReplayDebuggee(recording, pid=arguments.pid, echo=not arguments.quiet) as replay,
     ):
         stop = _begin(replay, arguments)
         if arguments.port is not None:
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         return debug(replay, arguments.gdb_arguments, stop=stop)
 
 
-def _begin(replay: Replay, arguments: argparse.Namespace) -> Stop | None:
+def _begin(replay: ReplayDebuggee, arguments: argparse.Namespace) -> Stop | None:
     if arguments.at_end:
         return replay.seek_end()
     if arguments.event is not None:

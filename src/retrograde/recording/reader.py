@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from retrograde.filters import Filter
+    from retrograde.replay.replay import Replay
     from retrograde.state import Process
 
 _CHUNK = 1 << 20
@@ -395,6 +396,31 @@ class Recording:
             seen = {id(event.process): event.process for event in self._tracked() if event.process is not None}
             self._processes = list(seen.values())
         return list(self._processes)
+
+    def replay(
+        self,
+        pid: int | None = None,
+        *,
+        echo: bool = False,
+        verify: bool = True,
+        debug_directories: Sequence[str | Path] = (),
+    ) -> Replay:
+        """Run the recorded run again, to look at, forwards and backwards.
+
+        Args:
+            pid: the process to look at; the first one where None.
+            echo: show again what the program wrote to its terminal.
+            verify: compare what the program hands to the kernel with what it did when it was recorded.
+            debug_directories: folders of this machine with separate debugging information, such as `/usr/lib/debug`.
+                Where empty, nothing outside the recording is read.
+
+        Raises:
+            CannotError: it can't be replayed here.
+            UsageError: there is no such process.
+        """
+        from retrograde.replay.replay import Replay
+
+        return Replay(self, pid=pid, echo=echo, verify=verify, debug_directories=debug_directories)
 
     def record_batches(self) -> pyarrow.RecordBatchReader:
         """Return the events as a stream of Arrow record batches, a block at a time."""

@@ -1,81 +1,143 @@
-"""A replay: a recorded run again, to look at from Python or through gdb, forwards and backwards."""
+"""A replay: a recorded run again, to look at from Python, forwards and backwards."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from retrograde.errors import RetrogradeError, UsageError
-from retrograde.replay import _core
-from retrograde.replay._core import StopKind
-from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Scratch, Stop, StopReason
-from retrograde.replay.requirements import check
-from retrograde.replay.scan import ReplayScan, scan
-from retrograde.replay.timeline import Mark, Timeline
-from retrograde.replay.unpacked import unpacked
+from retrograde.events import Event
+from retrograde.replay.backtrace import Frame, unwind
+from retrograde.replay.check import explained
+from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Stop, StopReason
+from retrograde.replay.failures import ReplayDivergenceError
+from retrograde.replay.memory import Memory
+from retrograde.replay.modules import Modules, Place
+from retrograde.replay.recorded_events import RecordedEvents
+from retrograde.replay.registers import Registers
+from retrograde.replay.replay_debuggee import ReplayDebuggee
 
 if TYPE_CHECKING:
     from retrograde.recording import Recording
 
-_REASONS = {
-    StopKind.EVENT: StopReason.EVENT,
-    StopKind.PLACE: StopReason.EVENT,
-    StopKind.STEP: StopReason.STEP,
-    StopKind.BREAKPOINT: StopReason.BREAKPOINT,
-    StopKind.WATCHPOINT: StopReason.WATCHPOINT,
-    StopKind.SIGNAL: StopReason.SIGNAL,
-    StopKind.EXEC: StopReason.EXEC,
-    StopKind.EXITED: StopReason.EXITED,
-    StopKind.END: StopReason.HISTORY_END,
-    StopKind.INTERRUPTED: StopReason.INTERRUPTED,
-    StopKind.TIME_LIMIT: StopReason.INTERRUPTED,
-}
-_SIGINFO = 128
+_PC = {"x86_64": "rip", "arm64": "pc"}
+_FRAMES = 1000
+_BEGINS_AND_ENDS = (StopReason.EXITED, StopReason.HISTORY_BEGIN, StopReason.HISTORY_END)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write to memory.
+
+    Attributes:
+        event: number of the next event when it happened; where a system call wrote, the call's own.
+        tid: the thread that wrote.
+        pc: the instruction that wrote, or behind that of the system call.
+        address: of the memory that was asked for.
+        old, new: its bytes before and after.
+        call: the name of the system call that wrote, or None: it was an instruction.
+        place: the function and the source line.
+    """
+
+    event: int
+    tid: int
+    pc: int
+    address: int
+    old: bytes
+    new: bytes
+    call: str | None
+    place: Place
+
+    @property
+    def function(self) -> str | None:
+        """The name of the function that wrote, or None."""
+        return self.place.function
+
+    @property
+    def file(self) -> str | None:
+        """The source file, or None."""
+        return self.place.file
+
+    @property
+    def line(self) -> int | None:
+        """The source line, or None."""
+        return self.place.line
+
+    def __str__(self) -> str:
+        who = f"{self.call}() in {self.place}" if self.call else str(self.place)
+        return f"event {self.event}, thread {self.tid}: {who} wrote {self.new.hex()} over {self.old.hex()}"
+
+
+class Thread:
+    """A thread of the process, at the present moment of a replay.
+
+    Attributes:
+        tid: its id in the recording.
+        name: its name.
+    """
+
+    def __init__(self, replay: Replay, tid: int) -> None:
+        self._replay = replay
+        self.tid = tid
+        self.name = replay.debuggee.thread_name(tid)
+
+    @property
+    def regs(self) -> Registers:
+        """Its registers."""
+        return self._replay.registers_of(self.tid)
+
+    def backtrace(self, limit: int = _FRAMES) -> list[Frame]:
+        """Return the frames of its stack, the innermost first, so many at most."""
+        return self._replay.frames_of(self.tid, limit)
+
+    def __repr__(self) -> str:
+        return f"<thread {self.tid} {self.name!r}>"
 
 
 class Replay:
-    """A process of a recorded run, at one moment of it; the moment can be moved both ways.
+    """A process of a recorded run, at one moment of it; the moment can be moved both ways. A context manager.
 
     Args:
         recording: what is replayed.
-        pid: the process to look at; the first one where None. Those that share memory with it are replayed as well.
+        pid: the process to look at; the first one where None.
         echo: show again what the program wrote to its terminal.
         verify: compare what the program hands to the kernel with what it did when it was recorded.
+        debug_directories: folders of this machine with separate debugging information, such as `/usr/lib/debug`.
+            Where empty, nothing outside the recording is read.
+
+    Attributes:
+        recording: what is replayed.
+        debuggee: the same process for a debugger.
 
     Raises:
         CannotError: the recording can't be replayed here.
         UsageError: there is no such process.
-        ReplayDivergenceError: as every other method, where the run does not go as recorded.
+        ReplayDivergenceError: as every method that moves, where the run does not go as recorded.
     """
 
     def __init__(
-        self, recording: Recording, *, pid: int | None = None, echo: bool = False, verify: bool = True
+        self,
+        recording: Recording,
+        *,
+        pid: int | None = None,
+        echo: bool = False,
+        verify: bool = True,
+        debug_directories: Sequence[str | Path] = (),
     ) -> None:
         self.recording = recording
-        self.scan: ReplayScan = scan(recording)
-        check(recording, self.scan, pid)
-        self._stack = contextlib.ExitStack()
-        self._folder = self._stack.enter_context(unpacked(recording))
-        self._stack.enter_context(run_on_one_cpu(recording))
-        try:
-            self._pid = pid if pid is not None else next(iter(self.scan.processes))
-            follow = set() if self.scan.shares_memory else self.scan.ancestors(self._pid)
-            self._session = _core.Session.open(str(self._folder), follow, self._pid, echo, verify)
-            self._begin(pid)
-            self._timeline = Timeline(self._session)
-        except BaseException:
-            self.close()
-            raise
-        self._saved: dict[int, Mark] = {}
-
-    def _begin(self, pid: int | None) -> None:
-        """Go to where the process begins: made by fork, it is about to return from it."""
-        facts = self.scan.processes[self._pid]
-        if pid is not None and facts.parent is not None:
-            self._session.run(facts.begin + 1, 0, 0, False, None)
+        with self._explaining(None):
+            self.debuggee = ReplayDebuggee(recording, pid=pid, echo=echo, verify=verify)
+        self._tid = self.debuggee.current_thread
+        self._maps: list[Mapping] = []
+        self._maps_of = -1
+        self._modules = Modules(
+            recording, self.maps, self.debuggee.read_memory, [Path(folder) for folder in debug_directories]
+        )
+        self._events = RecordedEvents(recording)
 
     def __enter__(self) -> Replay:
         return self
@@ -87,270 +149,325 @@ class Replay:
 
     def close(self) -> None:
         """End the replayed processes."""
-        self.__dict__.pop("_timeline", None)
-        self.__dict__.pop("_session", None)  # ends the processes
-        self._stack.close()
+        self._modules.close()
+        self.debuggee.close()
 
     # ---- the present ----
 
     @property
-    def arch(self) -> str:
-        """`x86_64` or `arm64`."""
-        return self.recording.arch
-
-    @property
     def pid(self) -> int:
         """The process."""
-        return self._pid
-
-    @property
-    def threads(self) -> list[int]:
-        """Live threads at this moment."""
-        return [tid for pid, tid, _, _ in self._session.threads() if pid == self._pid]
-
-    @property
-    def current_thread(self) -> int:
-        """The thread that runs next; 0 where the process has ended."""
-        return self._session.current_task()
+        return self.debuggee.pid
 
     @property
     def event(self) -> int:
         """Number of the recording's next event: those before it have happened."""
-        return self._session.next_event
+        return self.debuggee.event
 
     @property
-    def timeline(self) -> Timeline:
-        """How it moves."""
-        return self._timeline
+    def time(self) -> int:
+        """When the next event was recorded, as its `enter`: ns of CLOCK_BOOTTIME. Behind the last one, its `exit`."""
+        number = self.event
+        event = self._events.event(number)
+        if event is not None:
+            return event.enter
+        last = self._events.event(number - 1)
+        return last.exit if last is not None else 0
 
-    def thread_name(self, tid: int) -> str:
-        """Return the thread's name."""
-        for _, other, name, _ in self._session.threads():
-            if other == tid:
-                return name
-        raise UsageError(f"there is no thread {tid} at event {self.event}")
+    def at_end(self) -> bool:
+        """Return whether the process goes no further: it is about to die or to exit, or has, or the recording ends."""
+        facts = self.debuggee.scan.processes[self.pid]
+        last = facts.end if facts.end is not None else self.debuggee.size
+        if facts.failure is not None and facts.status & 0x7F:
+            last = facts.failure
+        return self.event > last or (self.event == last and self._has_reached_event())
 
-    def registers(self, tid: int) -> bytes:
-        """Return the general registers, as the regset NT_PRSTATUS has them."""
-        return self._session.registers(tid)
-
-    def fp_registers(self, tid: int) -> bytes:
-        """Return NT_X86_XSTATE on x86-64, NT_PRFPREG on arm64."""
-        return self._session.fp_registers(tid)
-
-    def tls(self, tid: int) -> int:
-        """Return the thread pointer: fs_base on x86-64, TPIDR_EL0 on arm64."""
-        return self._session.tls(tid)
-
-    def siginfo(self, tid: int) -> bytes:
-        """Return the siginfo of the signal that the thread stopped with, 128 bytes; empty where there is none."""
-        return self._session.siginfo(tid)
-
-    def read_memory(self, address: int, length: int) -> bytes:
-        """Return memory, up to the first byte that can't be read; without breakpoints in it."""
-        return self._session.read_memory(self._pid, address, length)
+    def _has_reached_event(self) -> bool:
+        tid = self.debuggee.current_thread
+        return tid == 0 or self.event >= self.debuggee.size or self.debuggee.timeline.moment().registers is None
 
     def maps(self) -> list[Mapping]:
-        """Return the memory map at this moment."""
-        found = []
-        for line in self._session.maps(self._pid).decode("utf-8", "surrogateescape").splitlines():
-            span, permissions, offset, _device, _inode, image, *path = line.split(" ", 6)
-            start, _, end = span.partition("-")
-            found.append(
-                Mapping(
-                    int(start, 16),
-                    int(end, 16),
-                    permissions,
-                    int(offset, 16),
-                    path[0] if path else "",
-                    None if image == "-" else image,
-                )
+        """Return the memory map."""
+        if self._maps_of != self.event:  # only an event changes it
+            self._alive()
+            self._maps, self._maps_of = self.debuggee.maps(), self.event
+        return self._maps
+
+    def _alive(self) -> None:
+        if not self.debuggee.threads:
+            raise UsageError(
+                f"process {self.pid} has ended before event {self.event}",
+                hint="r.seek_end() goes to the last moment at which it is there",
             )
-        return found
 
-    def auxv(self) -> bytes:
-        """Return the auxiliary vector as the program saw it at its start."""
-        return self._session.auxv(self._pid)
+    @property
+    def thread(self) -> Thread:
+        """The thread that runs, or that has stopped the last move."""
+        self._alive()
+        threads = self.debuggee.threads
+        return Thread(self, self._tid if self._tid in threads else self.debuggee.current_thread)
 
-    def exec_file(self) -> str:
-        """Return the path of the program, as recorded."""
-        return self._session.program(self._pid).decode("utf-8", "surrogateescape")
+    @property
+    def threads(self) -> list[Thread]:
+        """The threads that live."""
+        return [Thread(self, tid) for tid in self.debuggee.threads]
 
-    def open_image(self, path: str) -> int | None:
-        """Return a descriptor, read-only, of the recording's copy of the file that was at `path`; None if it has none.
+    @property
+    def regs(self) -> Registers:
+        """The registers of :attr:`thread`."""
+        return self.thread.regs
 
-        Never opens anything outside the recording. The caller closes it.
-        """
-        for mapping in self.maps():
-            if mapping.image is not None and mapping.path == path:
-                path_of_image = self._folder / "images" / mapping.image
-                return os.open(path_of_image, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        return None
+    def registers_of(self, tid: int) -> Registers:
+        """Return the registers of a thread."""
+        debuggee = self.debuggee
+        return Registers(debuggee.arch, debuggee.registers(tid), lambda: debuggee.fp_registers(tid))
 
-    # ---- breakpoints ----
+    @property
+    def memory(self) -> Memory:
+        """The process's memory."""
+        self._alive()
+        return Memory(self.debuggee.read_memory)
 
-    def add_breakpoint(self, kind: BreakpointKind, address: int, length: int) -> None:
-        """Insert a breakpoint or watchpoint.
+    def backtrace(self, limit: int = _FRAMES) -> list[Frame]:
+        """Return the frames of :attr:`thread`, the innermost first, so many at most."""
+        return self.thread.backtrace(limit)
+
+    def frames_of(self, tid: int, limit: int) -> list[Frame]:
+        """Return the frames of a thread."""
+        debuggee = self.debuggee
+        return unwind(self.registers_of(tid), debuggee.arch, debuggee.read_memory, self._modules, limit)
+
+    # ---- names ----
+
+    def symbol(self, name: str) -> int:
+        """Return the address of a function or a variable.
 
         Raises:
-            RetrogradeError: there is no room for it (hardware), or its length can't be watched.
+            NotFoundError: nothing that is loaded at this moment has it.
         """
-        self._session.add_breakpoint(int(kind), address, length)
+        self._alive()
+        return self._modules.symbol(name, self.debuggee.exec_file())[0]
 
-    def remove_breakpoint(self, kind: BreakpointKind, address: int, length: int) -> None:
-        """Remove it; nothing happens where it is not there."""
-        self._session.remove_breakpoint(int(kind), address, length)
+    def describe(self, address: int | None = None) -> str:
+        """Return what is known of an address: `square+4 at t.c:9`. Of where :attr:`thread` is, where None."""
+        return str(self.place(address))
+
+    def place(self, address: int | None = None) -> Place:
+        """Return the function, the file and the line of an address; of where :attr:`thread` is, where None."""
+        if address is None:
+            address = self.regs[_PC[self.debuggee.arch]]
+        self._alive()
+        return self._modules.place(address)
+
+    def _addresses(self, where: int | str) -> list[int]:
+        if isinstance(where, int):
+            return [where]
+        file, colon, line = where.rpartition(":")
+        if colon and line.isdecimal():
+            return self._modules.line(file, int(line), self.debuggee.exec_file())
+        return [self.symbol(where)]
 
     # ---- moving ----
 
-    def resume(self, direction: Direction = Direction.FORWARD) -> Stop:
-        """Run until a breakpoint, a signal, an interrupt, or either end of the recorded run.
+    @contextlib.contextmanager
+    def _explaining(self, debuggee: ReplayDebuggee | None) -> Iterator[None]:
+        try:
+            yield
+        except ReplayDivergenceError as divergence:
+            raise explained(self.recording, divergence, debuggee.session if debuggee else None) from None
 
-        Backwards, a watchpoint is hit where the instruction that wrote is about to run.
-        """
-        if direction is Direction.FORWARD:
-            return self._stop(self._timeline.forward())
-        return self._stop_backwards(self._timeline.backward())
+    def _move(self, move: Callable[[], Stop]) -> Stop:
+        with self._explaining(self.debuggee):
+            stop = move()
+        if stop.reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        self._tid = stop.tid
+        return stop
 
-    def step(self, tid: int, direction: Direction = Direction.FORWARD) -> Stop:
-        """Run one instruction of the thread; others run before it where the recording says so."""
-        if direction is Direction.FORWARD:
-            return self._stop(self._timeline.step(tid))
-        return self._stop_backwards(self._timeline.step_back(tid))
+    def seek(self, event: int | Event) -> None:
+        """Go to where an event is about to happen, its thread having reached it.
 
-    def interrupt(self) -> None:
-        """Make a running :meth:`resume` return; from another thread."""
-        self._session.interrupt()
-
-    def seek(self, event: int) -> Stop:
-        """Go to where event `event` is about to happen, its thread having reached it.
+        Args:
+            event: its number, or itself.
 
         Raises:
             UsageError: there is no such event.
         """
-        return self._stop(self._timeline.to_event(event))
+        number = event.seq if isinstance(event, Event) else event
+        self._move(lambda: self.debuggee.seek(number))
 
-    def seek_end(self) -> Stop:
-        """Go to the failure or the end: the last moment at which the process is still there."""
-        facts = self.scan.processes[self._pid]
-        if facts.end is None:
-            return self.seek(self._session.size)
-        killed = facts.status & 0x7F
-        if killed and facts.failure is not None:
-            self._timeline.to_event(facts.failure)
-            self._timeline.tell()
-            return Stop(StopReason.SIGNAL, self.current_thread, signal=killed)
-        self._timeline.to_event(facts.end)
-        self._timeline.tell()
-        return Stop(StopReason.EXITED, self.current_thread, signal=killed, status=facts.status >> 8 & 0xFF)
+    def seek_end(self) -> None:
+        """Go to the failure or the end: the last moment at which the process is there."""
+        self._move(self.debuggee.seek_end)
 
-    def checkpoint(self) -> int:
-        """Remember this moment; returns its number."""
-        number = max(self._saved, default=0) + 1
-        self._saved[number] = self._timeline.save()
-        return number
+    def run_to(self, *where: int | str, event: int | Event | None = None, backwards: bool = False) -> bool:
+        """Run until a thread is about to run the code at an address, or to where an event is about to happen.
 
-    def restore(self, checkpoint: int) -> Stop:
-        """Go back (or forward) to a remembered moment.
+        Args:
+            where: addresses, names of functions, or source lines as `file.c:12`: the first that is met stops.
+            event: number of an event, or itself, instead.
+            backwards: run backwards.
+
+        Returns:
+            Whether it was met; otherwise the run is at its end, as :meth:`seek_end` has it, or at its start.
 
         Raises:
-            UsageError: there is no such checkpoint.
+            NotFoundError: there is no such function or line.
+            UsageError: there is no such event in this direction.
         """
-        if checkpoint not in self._saved:
-            raise UsageError(f"there is no checkpoint {checkpoint}")
-        self._timeline.load(self._saved[checkpoint])
-        return Stop(StopReason.EVENT, self.current_thread)
+        if (event is None) == (not where):
+            raise UsageError("run to a place or to an event", hint='r.run_to("main"), r.run_to(event=12)')
+        if event is not None:
+            number = event.seq if isinstance(event, Event) else event
+            if number > self.event if backwards else number < self.event:
+                raise UsageError(
+                    f"event {number} is {'later' if backwards else 'earlier'}: the next one is {self.event}",
+                    hint="r.seek(EVENT) goes there in either direction",
+                )
+            self.seek(number)
+            return True
+        addresses = {address for each in where for address in self._addresses(each)}
+        while True:
+            with self._breakpoints(BreakpointKind.SOFTWARE, [(address, 1) for address in addresses]):
+                stop = self._run(addresses, Direction.BACKWARD if backwards else Direction.FORWARD)
+            if stop.reason is StopReason.BREAKPOINT:
+                return True
+            if stop.reason is not StopReason.EXEC:
+                if not backwards:
+                    self.seek_end()
+                return False
+            addresses = self._addresses_again(where)
 
-    def delete_checkpoint(self, checkpoint: int) -> None:
-        """Forget it."""
-        self._saved.pop(checkpoint, None)
+    def _addresses_again(self, where: Sequence[int | str]) -> set[int]:
+        """Return addresses in another program, which may lack some names."""
+        found: set[int] = set()
+        for each in where:
+            with contextlib.suppress(RetrogradeError):
+                found.update(self._addresses(each))
+        return found
+
+    def _run(self, addresses: set[int], direction: Direction) -> Stop:
+        """Run until one of the breakpoints, another program, or an end; signals are passed by."""
+        while True:
+            stop = self._move(lambda: self.debuggee.resume(direction))
+            if stop.reason is StopReason.EXEC or stop.reason in _BEGINS_AND_ENDS:
+                return stop
+            if stop.reason is StopReason.BREAKPOINT and self.registers_of(stop.tid)["pc"] in addresses:
+                return stop
 
     @contextlib.contextmanager
-    def scratch(self) -> Iterator[Scratch]:
-        """Return a copy of the process that can be written to and called into, thrown away at the end."""
-        yield _Copy(_core.Scratch(self._session, self.current_thread))
+    def _breakpoints(self, kind: BreakpointKind, places: Sequence[tuple[int, int]]) -> Iterator[None]:
+        added: list[tuple[int, int]] = []
+        try:
+            for address, length in places:
+                self.debuggee.add_breakpoint(kind, address, length)
+                added.append((address, length))
+            yield
+        finally:
+            for address, length in added:
+                self.debuggee.remove_breakpoint(kind, address, length)
 
-    def events(self, filter_text: str = "") -> Iterator[str]:
-        """Yield the recording's events as lines, `>` before the next one."""
-        following = self.event
-        for event in self.recording.events(filter_text or None):
-            yield f"{'>' if event.seq == following else ' '} {event}"
+    def step(self, count: int = 1) -> int:
+        """Run so many instructions of :attr:`thread`, backwards where the number is negative.
 
-    # ---- stops ----
+        A system call is one, and so is what happens at its event. Other threads run where the recording says so.
 
-    def _stop(self, stop: _core.Stop) -> Stop:
-        reason = _REASONS[stop.kind]
-        signal, status = stop.signal, 0
-        if reason is StopReason.EXITED:
-            signal, status = stop.status & 0x7F, stop.status >> 8 & 0xFF
-        kind = BreakpointKind(stop.breakpoint) if reason is StopReason.WATCHPOINT else None
-        path = self.exec_file() if reason is StopReason.EXEC else ""
-        return Stop(reason, stop.tid, signal, stop.address, kind, status, path)
+        Returns:
+            How many were run; fewer where the run begins or ends before.
+        """
+        direction = Direction.FORWARD if count > 0 else Direction.BACKWARD
+        done = 0
+        while done < abs(count) and self.debuggee.threads:
+            tid = self.thread.tid
+            stop = self._move(lambda tid=tid: self.debuggee.step(tid, direction))  # type: ignore[misc]
+            if stop.reason in _BEGINS_AND_ENDS:
+                if direction is Direction.FORWARD:
+                    self.seek_end()
+                break
+            if stop.reason is StopReason.STEP:
+                done += 1
+        return done
 
-    def _stop_backwards(self, stop: _core.Stop | None) -> Stop:
-        if stop is None:
-            return Stop(StopReason.HISTORY_BEGIN, self.current_thread)
-        return self._stop(stop)
+    # ---- who wrote ----
 
+    def last_write(self, address: int, size: int = 8) -> Write | None:
+        """Go back to the last write to memory: to where the instruction or the system call is about to write.
 
-class _Copy:
-    """A :class:`Scratch`."""
+        Args:
+            address: of the memory.
+            size: its bytes, 32 at most, aligned to 8.
 
-    def __init__(self, native: _core.Scratch) -> None:
-        self._native = native
+        Returns:
+            The write; None where nothing has written there since the start, which the replay is at then.
 
-    def registers(self) -> bytes:
-        """See :class:`Scratch`."""
-        return self._native.registers()
+        Raises:
+            RetrogradeError: so much memory can't be watched.
+        """
+        new = self._bytes(address, size)
+        with self._breakpoints(BreakpointKind.WRITE, [(address, size)]):
+            stop = self._until_write(Direction.BACKWARD)
+            if stop is None:
+                return None
+            self._back_to_call(stop.tid, address, size)
+        return self._write(stop.tid, address, size, new)
 
-    def set_registers(self, registers: bytes) -> None:
-        """See :class:`Scratch`."""
-        self._native.set_registers(registers)
+    def next_write(self, address: int, size: int = 8) -> Write | None:
+        """Go on to behind the next write to memory.
 
-    def fp_registers(self) -> bytes:
-        """See :class:`Scratch`."""
-        return self._native.fp_registers()
+        Arguments and exceptions are those of :meth:`last_write`, which finds that same write from there.
 
-    def set_fp_registers(self, registers: bytes) -> None:
-        """See :class:`Scratch`."""
-        self._native.set_fp_registers(registers)
+        Returns:
+            The write; None where nothing writes there any more, and the replay is at its end then.
+        """
+        with self._breakpoints(BreakpointKind.WRITE, [(address, size)]):
+            stop = self._until_write(Direction.FORWARD)
+            if stop is None:
+                self.seek_end()
+                return None
+            new = self._bytes(address, size)
+            behind, tid = self.debuggee.checkpoint(), stop.tid
+            try:
+                self._until_write(Direction.BACKWARD)
+                self._back_to_call(tid, address, size)
+                write = self._write(tid, address, size, new)
+                self.debuggee.restore(behind)
+            finally:
+                self.debuggee.delete_checkpoint(behind)
+        self._tid = tid
+        return write
 
-    def read_memory(self, address: int, length: int) -> bytes:
-        """See :class:`Scratch`."""
-        return self._native.read_memory(address, length)
+    def _bytes(self, address: int, size: int) -> bytes:
+        self._alive()
+        return self.debuggee.read_memory(address, size) if 0 < size <= 4096 else b""
 
-    def write_memory(self, address: int, data: bytes) -> None:
-        """See :class:`Scratch`."""
-        if self._native.write_memory(address, data) != len(data):
-            raise RetrogradeError(f"{len(data)} bytes at {address:#x} can't be written")
+    def _until_write(self, direction: Direction) -> Stop | None:
+        while True:
+            stop = self._move(lambda: self.debuggee.resume(direction))
+            if stop.reason in _BEGINS_AND_ENDS or stop.reason is StopReason.EXEC:
+                return None
+            if stop.reason is StopReason.WATCHPOINT:
+                return stop
 
-    def resume(self, step: bool = False) -> Stop:
-        """See :class:`Scratch`."""
-        stop = self._native.run(step)
-        return Stop(_REASONS[stop.kind], stop.tid, stop.signal or stop.status & 0x7F, stop.address)
+    def _back_to_call(self, tid: int, address: int, size: int) -> None:
+        """Where the thread has gone on from the system call that wrote, go back to it. The memory is still watched."""
+        before = self._events.before(self.event, tid)
+        if before is None or not self._events.writes(before, address, size):
+            return
+        if self.debuggee.in_call(tid):
+            if self._events.writes(self.event, address, size):
+                return
+        else:
+            here = self.debuggee.checkpoint()
+            stop = self._move(lambda: self.debuggee.step(tid))
+            self.debuggee.restore(here)
+            self.debuggee.delete_checkpoint(here)
+            if stop.reason is StopReason.WATCHPOINT:
+                return
+        self.seek(before)
 
-    def add_breakpoint(self, kind: BreakpointKind, address: int, length: int) -> None:
-        """See :class:`Scratch`."""
-        self._native.add_breakpoint(address)
-
-    def remove_breakpoint(self, kind: BreakpointKind, address: int, length: int) -> None:
-        """See :class:`Scratch`."""
-        self._native.remove_breakpoint(address)
-
-
-@contextlib.contextmanager
-def run_on_one_cpu(recording: Recording) -> Iterator[None]:
-    """Bind this process, and what it replays, to the CPU of the recording, or to another where it has none.
-
-    Who waits for a stop need not be woken on another CPU then, and instructions that tell the CPU's number tell the
-    same.
-    """
-    allowed = os.sched_getaffinity(0)
-    cpu = int(recording.info.get("replay", {}).get("cpu", 0))
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, {cpu if cpu in allowed else max(allowed)})
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, allowed)
+    def _write(self, tid: int, address: int, size: int, new: bytes) -> Write:
+        pc = self.registers_of(tid)["pc"]
+        call = None
+        if self.debuggee.in_call(tid):
+            call = self._events.call(self.event) if self._events.writes(self.event, address, size) else None
+        return Write(self.event, tid, pc, address, self._bytes(address, size), new, call, self.place(pc))

@@ -1,0 +1,167 @@
+"""The frames of a thread's stack: by call frame information, else by frame pointers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retrograde.errors import FormatError
+from retrograde.replay.bounded_bytes import WORD
+from retrograde.replay.dwarf_expression import ReadMemory, evaluate, read_word
+from retrograde.replay.modules import Place
+from retrograde.replay.registers import DWARF_NAMES
+
+if TYPE_CHECKING:
+    from retrograde.replay.call_frames import Row, Rule
+    from retrograde.replay.modules import Modules
+    from retrograde.replay.registers import Registers
+
+# DWARF's numbers of the stack pointer, the frame pointer, the place and, on arm64, the link register.
+_SP = {"x86_64": 7, "arm64": 31}
+_FP = {"x86_64": 6, "arm64": 29}
+_PC = {"x86_64": 16, "arm64": 32}
+_LINK = 30
+# The bits of an address on arm64, without the signature of pointer authentication.
+_ADDRESS = (1 << 48) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A function that has been called and has not returned.
+
+    Attributes:
+        pc: where it is; in a caller, where the call returns to.
+        cfa: the canonical frame address: the stack pointer before it was called. None where it is not known.
+        function: its name, or None.
+        offset: of pc in the function.
+        file, line: of the source, or None.
+        module: the path of the file that holds the code, or None.
+        signal: whether it is what a signal handler returns to.
+    """
+
+    pc: int
+    cfa: int | None
+    function: str | None
+    offset: int
+    file: str | None
+    line: int | None
+    module: str | None
+    signal: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.pc:#x} {Place(self.function, self.offset, self.file, self.line, self.module)}"
+
+
+@dataclass(slots=True)
+class _Unwinder:
+    arch: str
+    read: ReadMemory
+    modules: Modules
+
+    def caller(self, registers: dict[int, int], *, exact: bool) -> tuple[dict[int, int] | None, int | None, bool]:
+        """Return the caller's registers (None where there is none), the CFA, and whether it is a signal's frame."""
+        pc = registers[_PC[self.arch]]
+        try:
+            row = self._row(pc if exact else pc - 1)
+            if row is not None:
+                cfa = self._cfa(row, registers)
+                return self._restored(row, registers, cfa), cfa, row.signal
+        except FormatError:
+            pass
+        try:
+            before, cfa = self._by_frame_pointer(registers, exact)
+        except FormatError:
+            return None, None, False
+        return before, cfa, False
+
+    def _row(self, address: int) -> Row | None:
+        module = self.modules.at(address)
+        if module is None:
+            return None
+        for image in dict.fromkeys((module.image, module.debug)):
+            row = image.frames.row(address - module.bias)
+            if row is not None:
+                return row
+        return None
+
+    def _cfa(self, row: Row, registers: dict[int, int]) -> int:
+        if isinstance(row.cfa, bytes):
+            return evaluate(row.cfa, registers, self.read)
+        register, offset = row.cfa
+        if register not in registers:
+            raise FormatError(f"register {register} of a frame is not known")
+        return registers[register] + offset & WORD
+
+    def _restored(self, row: Row, registers: dict[int, int], cfa: int) -> dict[int, int] | None:
+        before = dict(registers)
+        before[_SP[self.arch]] = cfa
+        for register, rule in row.rules.items():
+            value = self._value(rule, register, registers, cfa)
+            if value is None:
+                before.pop(register, None)
+            else:
+                before[register] = value
+        back = before.get(row.return_register)
+        if back is None or row.rules.get(row.return_register, ("same",))[0] == "undefined":
+            return None
+        before[_PC[self.arch]] = back & _ADDRESS if row.signed_return else back
+        return before
+
+    def _value(self, rule: Rule, register: int, registers: dict[int, int], cfa: int) -> int | None:
+        kind, number, expression = rule
+        if kind == "same":
+            return registers.get(register)
+        if kind == "register":
+            return registers.get(number)
+        if kind == "undefined":
+            return None
+        if kind in ("offset", "value"):
+            value = cfa + number & WORD
+        else:
+            value = evaluate(expression, registers, self.read, (cfa,))
+        return read_word(self.read, value) if kind in ("offset", "expression") else value
+
+    def _by_frame_pointer(self, registers: dict[int, int], exact: bool) -> tuple[dict[int, int] | None, int]:
+        pc, sp, fp = (registers.get(numbers[self.arch], 0) for numbers in (_PC, _SP, _FP))
+        before = dict(registers)
+        if exact and not self.modules.is_code(pc):  # a call through a wrong pointer: nothing has been pushed yet
+            if self.arch == "arm64":
+                cfa, back = sp, registers.get(_LINK, 0)
+            else:
+                cfa, back = sp + 8, read_word(self.read, sp)
+        else:
+            if fp < sp:
+                raise FormatError("there is no frame pointer")
+            cfa, back = fp + 16, read_word(self.read, fp + 8)
+            before[_FP[self.arch]] = read_word(self.read, fp)
+        before[_SP[self.arch]] = cfa
+        before[_PC[self.arch]] = back & _ADDRESS if self.arch == "arm64" else back
+        return before, cfa
+
+
+def unwind(registers: Registers, arch: str, read: ReadMemory, modules: Modules, limit: int) -> list[Frame]:
+    """Return the frames of a thread, the innermost first.
+
+    Args:
+        registers: of the thread.
+        arch: `x86_64` or `arm64`.
+        read: reads the process's memory.
+        modules: what is loaded.
+        limit: so many frames at most.
+    """
+    unwinder = _Unwinder(arch, read, modules)
+    at: dict[int, int] | None = {number: registers[name] for number, name in enumerate(DWARF_NAMES[arch])}
+    frames: list[Frame] = []
+    seen: set[tuple[int, int]] = set()
+    exact = True  # the thread is at pc; callers are at the instruction before it
+    while at is not None and len(frames) < limit:
+        pc, key = at[_PC[arch]], (at[_PC[arch]], at.get(_SP[arch], 0))
+        if key in seen or (frames and not modules.is_code(pc)):
+            break
+        seen.add(key)
+        before, cfa, signal = unwinder.caller(at, exact=exact)
+        place = modules.place(pc if exact or signal else pc - 1)
+        offset = place.offset + (0 if exact or signal or place.function is None else 1)
+        frames.append(Frame(pc, cfa, place.function, offset, place.file, place.line, place.module, signal))
+        at, exact = before, signal
+    return frames
