@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from retrograde.errors import RetrogradeError, UsageError
 from retrograde.events import Event
+from retrograde.recording.describe import printable
 from retrograde.replay.backtrace import Frame, unwind
 from retrograde.replay.check import explained
 from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Stop, StopReason
@@ -83,7 +84,9 @@ class Thread:
     def __init__(self, replay: Replay, tid: int) -> None:
         self._replay = replay
         self.tid = tid
-        self.name = replay.debuggee.thread_name(tid)
+        # One that has never been named has the program's name.
+        name = replay.debuggee.thread_name(tid) or replay.debuggee.exec_file().rpartition("/")[2]
+        self.name = printable(name[:15])
 
     @property
     def regs(self) -> Registers:
@@ -326,7 +329,11 @@ class Replay:
                 )
             self.seek(number)
             return True
-        addresses = {address for each in where for address in self._addresses(each)}
+        programs = self.debuggee.scan.processes[self.pid].programs
+        if len(programs) > 1 and not backwards:  # a later one may have the names
+            addresses = self._addresses_there(where)
+        else:
+            addresses = {address for each in where for address in self._addresses(each)}
         while True:
             with self._breakpoints(BreakpointKind.SOFTWARE, [(address, 1) for address in addresses]):
                 stop = self._run(addresses, Direction.BACKWARD if backwards else Direction.FORWARD)
@@ -336,10 +343,10 @@ class Replay:
                 if not backwards:
                     self.seek_end()
                 return False
-            addresses = self._addresses_again(where)
+            addresses = self._addresses_there(where)
 
-    def _addresses_again(self, where: Sequence[int | str]) -> set[int]:
-        """Return addresses in another program, which may lack some names."""
+    def _addresses_there(self, where: Sequence[int | str]) -> set[int]:
+        """Return the addresses of those names that the program has."""
         found: set[int] = set()
         for each in where:
             with contextlib.suppress(RetrogradeError):
@@ -387,6 +394,18 @@ class Replay:
             if stop.reason is StopReason.STEP:
                 done += 1
         return done
+
+    def checkpoint(self) -> int:
+        """Remember this moment; returns its number."""
+        return self.debuggee.checkpoint()
+
+    def restore(self, checkpoint: int) -> None:
+        """Go to a remembered moment.
+
+        Raises:
+            UsageError: there is no such checkpoint.
+        """
+        self._move(lambda: self.debuggee.restore(checkpoint))
 
     # ---- who wrote ----
 
