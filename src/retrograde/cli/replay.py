@@ -18,14 +18,18 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from retrograde.cli.output import talk
 from retrograde.cli.reading import add_recording_arguments, chosen, open_recording
-from retrograde.errors import EXIT_DONE, UsageError
+from retrograde.errors import EXIT_DONE, CannotError, FormatError, UsageError
 
 if TYPE_CHECKING:
+    from retrograde.recording import Recording
     from retrograde.replay.debuggee import Stop
     from retrograde.replay.replay_debuggee import ReplayDebuggee
 
 HELP = "run a recording again, in gdb, forwards and backwards"
+
+_LAST_PORT = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,25 +64,62 @@ def _keep_what_is_gdbs(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, serve or debug."""
-    if arguments.check:
-        return _check(arguments)
+    _reject_what_does_not_fit(arguments)
+    with _opened(arguments) as recording:
+        return _check(recording, arguments) if arguments.check else _debug(recording, arguments)
+
+
+def _reject_what_does_not_fit(arguments: argparse.Namespace) -> None:
+    if arguments.check and (
+        arguments.at_end or arguments.event is not None or arguments.pid is not None or arguments.gdb_arguments
+    ):
+        raise UsageError(
+            "--check runs the whole recording: --at-end, --event, --pid and arguments for gdb do not fit",
+        )
+    if arguments.port is not None and arguments.gdb_arguments:
+        raise UsageError("--port starts no gdb: arguments for gdb do not fit")
+    if arguments.port is not None and not 0 <= arguments.port <= _LAST_PORT:
+        raise UsageError(f"{arguments.port} is no port: 0 to {_LAST_PORT} are, and 0 takes a free one")
+    if arguments.event is not None and arguments.event < 0:
+        raise UsageError(f"there is no event {arguments.event}: the first one is 0")
+
+
+def _opened(arguments: argparse.Namespace) -> Recording:
+    """Open the recording that is asked for.
+
+    Raises:
+        CannotError: it is none, or one of a newer format.
+    """
+    try:
+        recording = open_recording(chosen(arguments)[0])
+        _ = recording.info  # reads it
+    except FormatError as error:
+        raise CannotError(error.message, hint=error.hint) from None
+    return recording
+
+
+def _debug(recording: Recording, arguments: argparse.Namespace) -> int:
+    from retrograde.gdbstub.launch import debug, find_gdb
     from retrograde.replay.replay_debuggee import ReplayDebuggee
 
-    with (
-        open_recording(chosen(arguments)[0]) as recording,
-        ReplayDebuggee(recording, pid=arguments.pid, echo=not arguments.quiet) as replay,
-    ):
+    if arguments.port is None:
+        find_gdb()
+    with ReplayDebuggee(recording, pid=arguments.pid, echo=not arguments.quiet) as replay:
+        size = recording.summary.events
+        if arguments.event is not None and arguments.event > size:
+            raise UsageError(f"there is no event {arguments.event}: {recording.name} has {size}")
+        for problem in recording.problems:
+            talk(f"{recording.name}: {problem}: it is replayed as far as it goes")
         stop = _begin(replay, arguments)
-        if arguments.port is not None:
-            from retrograde.gdbstub.server import listen_tcp, serve
+        if arguments.port is None:
+            return debug(replay, arguments.gdb_arguments, stop=stop)
+        from retrograde.gdbstub.server import listen_tcp, serve
 
-            with listen_tcp(arguments.port) as listener:
-                print(f"gdb can connect now: gdb -ex 'target remote :{arguments.port}'", file=sys.stderr)
-                serve(replay, listener, stop=stop)
-            return EXIT_DONE
-        from retrograde.gdbstub.launch import debug
-
-        return debug(replay, arguments.gdb_arguments, stop=stop)
+        with listen_tcp(arguments.port) as listener:
+            port = listener.getsockname()[1]
+            print(f"gdb can connect now: gdb -ex 'target remote :{port}'", file=sys.stderr)
+            serve(replay, listener, stop=stop)
+        return EXIT_DONE
 
 
 def _begin(replay: ReplayDebuggee, arguments: argparse.Namespace) -> Stop | None:
@@ -89,13 +130,10 @@ def _begin(replay: ReplayDebuggee, arguments: argparse.Namespace) -> Stop | None
     return None
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _check(recording: Recording, arguments: argparse.Namespace) -> int:
     from retrograde.replay.check import check
 
-    if arguments.at_end or arguments.event is not None or arguments.gdb_arguments:
-        raise UsageError("--check runs the whole recording: --at-end, --event and arguments for gdb do not fit")
-    with open_recording(chosen(arguments)[0]) as recording:
-        report = check(recording, echo=not arguments.quiet)
-        sys.stdout.flush()
-        print(report, file=sys.stderr)
+    report = check(recording, echo=not arguments.quiet)
+    sys.stdout.flush()
+    print(report, file=sys.stderr)
     return EXIT_DONE

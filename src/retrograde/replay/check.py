@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from retrograde.errors import FormatError, RetrogradeError
+from retrograde.errors import CannotError, RetrogradeError
 from retrograde.replay import _core
 from retrograde.replay.backtrace import unwind
 from retrograde.replay.failures import ReplayDivergenceError
@@ -36,15 +36,20 @@ def check(recording: Recording, *, echo: bool = False) -> str:
 
     Raises:
         ReplayDivergenceError: it does not go as recorded; the message shows both sides and the last events.
-        CannotError: it can't be replayed here.
-        FormatError: a part of the recording is missing.
+        CannotError: it can't be replayed here, or a part of it is missing.
     """
     check_requirements(recording, scan(recording), None)
+    if not recording.complete:
+        why = (recording.problems or ["the capture has not closed it"])[0]
+        raise CannotError(
+            f"{recording.name} is not whole, and has no end to compare with: {why}",
+            hint="without --check it is replayed as far as it goes",
+        )
     with unpacked(recording) as folder, run_on_one_cpu(recording):
         begin = time.monotonic()
         session = _core.Session.open(str(folder), set(), 0, echo, True)
         if session.damage:
-            raise FormatError(f"{recording.name} is not whole: {session.damage}")
+            raise CannotError(f"{recording.name} is not whole: {session.damage}")
         try:
             stop = session.run(stops=False)
         except ReplayDivergenceError as divergence:

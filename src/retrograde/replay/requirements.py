@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 from retrograde.errors import CannotError, UsageError
 from retrograde.recording import Recording
 from retrograde.replay.scan import ReplayScan
 
 # Of a CPU's features, those that are instructions of programs: a program that found them uses them.
-_INSTRUCTIONS = frozenset(
-    (
-        "adx aes avx avx2 avx_vnni bmi1 bmi2 cx16 f16c fma fsrm gfni lahf_lm abm movbe movdir64b movdiri pclmulqdq "  # noqa: SIM905
-        "popcnt pku rdpid rdrand rdseed sha_ni sse sse2 ssse3 sse4_1 sse4_2 sse4a vaes vpclmulqdq xsave xsavec xsaveopt "
-        "asimd asimddp asimdhp atomics crc32 fphp i8mm bf16 jscvt lrcpc paca pacg sha1 sha2 sha3 sha512 sve sve2 bti mte"
-    ).split()
-)
+_WORDS = """
+    adx aes avx avx2 avx_vnni bmi1 bmi2 cx16 f16c fma fsrm gfni lahf_lm abm movbe movdir64b movdiri pclmulqdq popcnt pku
+    rdpid rdrand rdseed sha_ni sse sse2 ssse3 sse4_1 sse4_2 sse4a vaes vpclmulqdq xsave xsavec xsaveopt
+    asimd asimddp asimdhp atomics crc32 fphp i8mm bf16 jscvt lrcpc paca pacg sha1 sha2 sha3 sha512 sve sve2 bti mte
+"""
+_INSTRUCTIONS = frozenset(_WORDS.split())
 _FAMILIES = ("avx512", "amx")
 
 
@@ -43,6 +43,16 @@ def check(recording: Recording, scan: ReplayScan, pid: int | None) -> None:
     name = recording.name
     info = recording.info
     again = "record it again: retrograde record -- COMMAND"
+    if recording.kind == "stream":
+        raise CannotError(
+            f"{name} is a bare block stream: it does not hold the files that its programs mapped",
+            hint="record to a folder: retrograde record -- COMMAND",
+        )
+    if recording.arch != _here():
+        raise CannotError(
+            f"{name} was recorded on {recording.arch} and this machine is {_here()}",
+            hint=f"replay it on a machine with {recording.arch}",
+        )
     if info.get("grade") != "replay":
         raise CannotError(
             f"{name} is an {info.get('grade', 'unknown')}-grade recording: it does not hold what a replay needs",
@@ -50,26 +60,16 @@ def check(recording: Recording, scan: ReplayScan, pid: int | None) -> None:
         )
     if recording.lost:
         raise CannotError(f"{name} has lost {recording.lost} events: it can't be replayed", hint=again)
-    if info.get("replay") is None or scan.start is None:
-        raise CannotError(f"{name} does not hold the start of a command: it can't be replayed", hint=again)
     if not recording.from_start:
         raise CannotError(f"{name} kept the latest part of its run alone: it can't be replayed", hint=again)
-    if recording.arch != _here():
+    if recording.complete and recording.problems:
         raise CannotError(
-            f"{name} was recorded on {recording.arch} and this machine is {_here()}",
-            hint=f"replay it on a machine with {recording.arch}",
+            f"{name} is damaged, and can't be replayed: {recording.problems[0]}", hint="copy it anew, or record again"
         )
-    recorded = {str(feature) for feature in info.get("cpu", {}).get("features", [])}
-    instructions = {
-        feature for feature in recorded if feature in _INSTRUCTIONS or feature.startswith(("avx512", "amx"))
-    }
-    if missing := sorted(instructions - cpu_features()):
-        raise CannotError(
-            f"{name} was recorded on a CPU with instructions that this one lacks: {', '.join(missing)}",
-            hint=f"replay it on a CPU like {info.get('cpu', {}).get('model', 'the recorded one')}",
-        )
-    there = recording.images
-    if absent := sorted(scan.images - set(there)):
+    if not isinstance(info.get("replay"), dict) or scan.start is None:
+        raise CannotError(f"{name} does not hold the start of a command: it can't be replayed", hint=again)
+    _check_processor(name, info)
+    if absent := sorted(scan.images - set(recording.images)):
         raise CannotError(
             f"{name} lacks {len(absent)} of the {len(scan.images)} files that its programs mapped: images/{absent[0]}",
             hint="copy the recording anew, its folder images included: retrograde pack",
@@ -78,4 +78,19 @@ def check(recording: Recording, scan: ReplayScan, pid: int | None) -> None:
         known = ", ".join(str(each) for each in list(scan.processes)[:10])
         raise UsageError(
             f"{name} has no process {pid}", hint=f"it has {known}{'…' if len(scan.processes) > 10 else ''}"
+        )
+
+
+def _check_processor(name: str, info: dict[str, Any]) -> None:
+    cpu = info.get("cpu")
+    features = cpu.get("features") if isinstance(cpu, dict) else None
+    number = info["replay"].get("cpu", 0)
+    if not isinstance(cpu, dict) or not isinstance(features, list) or not isinstance(number, int):
+        raise CannotError(f"{name} does not say on which CPU it was recorded: it can't be replayed")
+    recorded = {str(feature) for feature in features}
+    instructions = {each for each in recorded if each in _INSTRUCTIONS or each.startswith(_FAMILIES)}
+    if missing := sorted(instructions - cpu_features()):
+        raise CannotError(
+            f"{name} was recorded on a CPU with instructions that this one lacks: {', '.join(missing[:20])}",
+            hint=f"replay it on a CPU like {cpu.get('model', 'the recorded one')}",
         )

@@ -10,7 +10,7 @@ import numpy as np
 from retrograde.events import Kind, SegmentArg
 from retrograde.recording import Recording
 from retrograde.recording.batch import Batch
-from retrograde.syscalls import load
+from retrograde.syscalls import ARCHITECTURES, load
 
 _MAP_SHARED, _MAP_SHARED_VALIDATE, _MAP_TYPE, _PROT_WRITE = 1, 3, 15, 2
 _IMAGE = re.compile(rb"^\S+ \S+ \S+ \S+ \S+ ([0-9a-f]{32})(?: |$)", re.MULTILINE)
@@ -68,6 +68,8 @@ class ReplayScan:
 def scan(recording: Recording) -> ReplayScan:
     """Read a recording once, its rare events alone, and return what a replay has to know."""
     result = ReplayScan()
+    if recording.arch not in ARCHITECTURES:
+        return result  # nobody replays it
     numbers = load(recording.arch).numbers
     mmap, shmat = numbers["mmap"], numbers["shmat"]
     rare = np.array([Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.SIGNAL, Kind.START, Kind.MAPPED], np.uint8)
