@@ -96,6 +96,7 @@ struct signal_struct {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	struct mm_struct *mm;
 	unsigned int __state;
 	unsigned int ptrace;

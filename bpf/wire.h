@@ -56,6 +56,7 @@ enum rg_segment_arg { /* values above the argument numbers 0 to 5 */
 		      RG_SEG_MEMORY = 25,
 		      RG_SEG_HANDLER_REGISTERS = 26,
 		      RG_SEG_HANDLER_FPREGISTERS = 27,
+		      RG_SEG_REGISTER_SET = 28, /* its number as address */
 };
 
 enum rg_trap { /* argument 0 of a TRAP */

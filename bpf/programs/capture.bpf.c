@@ -250,8 +250,14 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	thread->args[4] = forking->args[4];
 	thread->args[5] = forking->args[5];
 	thread->compat = forking->compat;
+#if defined(__TARGET_ARCH_x86)
 	thread->in_call = forking->in_call;
 	thread->adopted_in_call = forking->adopted_in_call;
+#else
+	/* No tracepoint tells of that: arch/arm64/kernel/entry.S, ret_from_fork. A replay's tracer does. */
+	if (forking->registers)
+		thread->registers = forking->registers - (u64)FIELD(parent, stack) + (u64)FIELD(child, stack);
+#endif
 
 	s = scratch_of(bpf_get_smp_processor_id());
 	if (!s)
@@ -263,6 +269,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	s->event.args[2] = BPF_CORE_READ(child, cred, uid.val);
 	s->event.args[3] = BPF_CORE_READ(child, cred, gid.val);
 	s->event.args[4] = bpf_get_current_cgroup_id();
+#if defined(__TARGET_ARCH_arm64)
+	s->event.args[5] = forking->args[0]; /* the child has its result in the same register */
+#endif
 	add_segment(s, FROM_KERNEL_STRING, RG_SEG_COMM, 0, (u64)&child->comm, 0, 0);
 	emit(s, false, 0);
 	return 0;

@@ -7,6 +7,7 @@
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
 #include "capture/programs.h"
+#include "capture/registers.h"
 #include "capture/replay_state.h"
 #include "capture/ring.h"
 #include "capture/signal_recorder.h"
@@ -81,6 +82,9 @@ class EbpfBackend : public Backend {
     void write_pending();
     void add_pending(WireRecord record);
     void on_exec(pid_t tid);
+#if defined(__aarch64__)
+    void on_start(pid_t tid);
+#endif
     void on_signal(pid_t tid, int signal);
     void strike(pid_t tid, int signal);
     void at_handler(pid_t tid, bool there);
@@ -116,9 +120,12 @@ class EbpfBackend : public Backend {
     std::optional<Guardian> guardian_;
     std::optional<Tracer> tracer_;
     std::multimap<std::uint64_t, Pending> pending_; // by time
-    std::set<pid_t> taken_;                         // their event is in pending_
-    std::set<pid_t> stopped_;                       // of those, the ones that have stopped
-    std::vector<std::pair<pid_t, rg_hold>> full_;   // stopped until the rings have drained
+#if defined(__aarch64__)
+    std::map<pid_t, std::uint64_t> forked_; // first argument of the call that has made the thread, which is in it
+#endif
+    std::set<pid_t> taken_;                       // their event is in pending_
+    std::set<pid_t> stopped_;                     // of those, the ones that have stopped
+    std::vector<std::pair<pid_t, rg_hold>> full_; // stopped until the rings have drained
     std::uint64_t holds_taken_ = 0, holds_missing_since_ns_ = 0;
 };
 
@@ -147,6 +154,9 @@ EbpfBackend::EbpfBackend(const Options &options, EventWriter &writer, const std:
             handlers.on_exec = [this](pid_t tid) { on_exec(tid); };
             handlers.on_signal = [this](pid_t tid, int signal) { on_signal(tid, signal); };
             handlers.at_handler = [this](pid_t tid, bool there) { at_handler(tid, there); };
+#if defined(__aarch64__)
+            handlers.on_start = [this](pid_t tid) { on_start(tid); };
+#endif
         }
         tracer_.emplace(std::move(handlers));
     }
@@ -325,6 +335,10 @@ bool EbpfBackend::drain_run(Ring &ring, std::uint64_t until) {
 }
 
 void EbpfBackend::write(const rg_event &event) {
+#if defined(__aarch64__)
+    if (replay_ && event.kind == RG_FORK)
+        forked_[static_cast<pid_t>(event.tid)] = event.args[5];
+#endif
     if (replay_)
         replay_->look_at(event);
     if (replay_ && ReplayState::has_mapped(event)) // a thread that could not be held
@@ -491,6 +505,26 @@ void EbpfBackend::on_exec(pid_t tid) {
     };
     pending_.emplace(now, std::move(start));
 }
+
+#if defined(__aarch64__)
+// The call that has made a thread ends in it, too, which no tracepoint tells of.
+void EbpfBackend::on_start(pid_t tid) {
+    const std::uint64_t now = now_ns();
+    Pending start;
+    start.write = [this, tid, now] {
+        rg_event event = make_event(RG_SYSCALL, -1, read_process_facts(tid).pid, tid, now);
+        GeneralRegisters registers{};
+        if (const auto forked = forked_.extract(tid); !forked.empty() && read_registers(tid, registers)) {
+            event.nr = static_cast<int>(registers.regs[8]);
+            std::copy_n(registers.regs, 6, event.args);
+            event.args[0] = forked.mapped();
+            copier_->add(event, 0);
+        }
+        tracer_->resume(tid);
+    };
+    pending_.emplace(now, std::move(start));
+}
+#endif
 
 void EbpfBackend::on_signal(pid_t tid, int signal) {
     if (!exec_seen_) { // no part of the recording

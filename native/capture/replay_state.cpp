@@ -116,6 +116,9 @@ void ReplayState::write_start(pid_t tid, std::uint64_t now) {
     add_register_set(rows, tid, RG_SEG_FPREGISTERS, fp_registers);
 #if defined(__aarch64__)
     add_register_set(rows, tid, RG_SEG_TLS, NT_ARM_TLS);
+    for (const unsigned set : {NT_ARM_PACA_KEYS, NT_ARM_PACG_KEYS, NT_ARM_PAC_ENABLED_KEYS, NT_ARM_SVE})
+        if (const std::vector<unsigned char> bytes = read_register_set(tid, set); !bytes.empty())
+            rows.add(RG_SEG_REGISTER_SET, 0, set, bytes);
 #endif
     const std::vector<Mapping> map = read_memory_map(tid);
     std::vector<std::string> images;

@@ -36,8 +36,11 @@ bool Tracer::handle_stops() {
     int status;
     for (pid_t tid; (tid = ::waitpid(-1, &status, __WALL | WNOHANG)) > 0; any = true) {
         if (WIFSTOPPED(status)) {
-            tracees_.insert(tid);
-            handle_stop(tid, status);
+            const bool is_new = tracees_.insert(tid).second;
+            if (is_new && status >> 16 == PTRACE_EVENT_STOP && handlers_.on_start)
+                handlers_.on_start(tid);
+            else
+                handle_stop(tid, status);
         } else {
             tracees_.erase(tid);
             stop_again_.erase(tid);

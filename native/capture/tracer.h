@@ -24,6 +24,8 @@ class Tracer {
         // it is let go by one of the functions below.
         // A thread has stopped in a successful exec.
         std::function<void(pid_t tid)> on_exec;
+        // A new thread or process has stopped before its first instruction.
+        std::function<void(pid_t tid)> on_start;
         // A thread has stopped before the delivery of a signal that is none of ours.
         std::function<void(pid_t tid, int signal)> on_signal;
         // A thread that step_into_handler() let go has stopped at the handler's first instruction, or (`there` is

@@ -65,6 +65,7 @@ class SegmentArg(enum.IntEnum):
     MEMORY = 25
     HANDLER_REGISTERS = 26
     HANDLER_FPREGISTERS = 27
+    REGISTER_SET = 28
 
 
 @dataclass(slots=True)
