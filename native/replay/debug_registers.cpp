@@ -99,11 +99,17 @@ void set_kind(pid_t tid, int regset, const std::vector<std::pair<std::uint64_t, 
     const std::size_t present = state.dbg_info & 0xff;
     if (wanted.size() > present)
         no_register();
-    for (std::size_t i = 0; i < present; i++) {
+    std::size_t count = wanted.size(); // and those that are in use
+    for (std::size_t i = 0; i < present; i++)
+        if (state.dbg_regs[i].ctrl & enabled)
+            count = std::max(count, i + 1);
+    for (std::size_t i = 0; i < count; i++) {
         state.dbg_regs[i].addr = i < wanted.size() ? wanted[i].first : 0;
         state.dbg_regs[i].ctrl = i < wanted.size() ? wanted[i].second : 0;
     }
-    view.iov_len = offsetof(user_hwdebug_state, dbg_regs) + present * sizeof state.dbg_regs[0];
+    if (count == 0)
+        return;
+    view.iov_len = offsetof(user_hwdebug_state, dbg_regs) + count * sizeof state.dbg_regs[0];
     if (::ptrace(PTRACE_SETREGSET, tid, regset, &view) != 0 && !wanted.empty())
         no_register();
 }

@@ -503,27 +503,4 @@ bool JumpBreakpoint::was_landed_on(const Registers &registers) const {
 
 } // namespace retrograde
 
-#else
-
-namespace retrograde {
-
-std::optional<RepeatedString> repeated_string(std::span<const unsigned char>) {
-    return std::nullopt;
-}
-
-std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &, const Registers &, std::span<const WantedWord>,
-                                                       std::uint64_t) {
-    return nullptr;
-}
-void JumpBreakpoint::remove(Tracee &) {}
-bool JumpBreakpoint::leave_pad(Tracee &, bool) {
-    return false;
-}
-void JumpBreakpoint::go_on(Tracee &) {}
-bool JumpBreakpoint::was_landed_on(const Registers &) const {
-    return false;
-}
-
-} // namespace retrograde
-
 #endif

@@ -28,7 +28,7 @@ std::vector<Named> place_of(const Registers &r) {
             {"r14", raw.r14}, {"r15", raw.r15}, {"eflags", raw.eflags & ~not_compared_flags}};
 }
 #else
-constexpr std::uint64_t not_compared_flags = 1u << 21; // PSTATE.SS
+constexpr std::uint64_t not_compared_flags = 1u << 21 | 1u << 12; // PSTATE.SS and SSBS
 
 std::vector<Named> place_of(const Registers &r) {
     static constexpr const char *names[31] = {

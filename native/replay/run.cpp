@@ -363,17 +363,36 @@ bool Session::advance(Task &task, const Goal &goal) {
         if (task.in_call) {
             if (goal.kind == Goal::call)
                 return true;
+            if (task.fresh && goal.kind == Goal::place) { // it has left the call that made it, whose row comes later
+                Registers child = task.tracee.registers();
+                child.set_result(0);
+                task.tracee.set_registers(child);
+                task.in_call = false;
+                continue;
+            }
             diverge(stream_[next_], task,
                     std::string("it makes the system call ") + std::to_string(task.tracee.registers().call()) +
                         " where " +
                         (goal.kind == Goal::signal ? signal_name(goal.signal_number) : "a switch or signal") +
                         " was recorded");
         }
+#if defined(__aarch64__)
+        if (goal.kind == Goal::place && task.tracee.is_behind_call(*goal.registers))
+            return true;
+#endif
         // A signal that interrupts a call comes before the call begins again.
         if (goal.kind == Goal::place && task.restart != 0) {
             task.tracee.settle_after_call();
             if (is_at_goal(task, goal))
                 return true;
+#if defined(__aarch64__)
+            // The kernel has gone back before it tells of the signal (arch/arm64/kernel/signal.c: do_signal).
+            Registers again = task.tracee.registers();
+            again.set_pc(again.pc() - call_length);
+            again.set_result(static_cast<std::int64_t>(task.last_argument));
+            if (same_place(again, *goal.registers))
+                return true;
+#endif
         }
         apply_restart(task);
         if (goal.kind == Goal::place || looks_for_place(task))

@@ -46,6 +46,13 @@ std::string call_text(int nr, const std::array<std::uint64_t, 6> &args) {
     return text + ")";
 }
 
+#if defined(__aarch64__)
+// Whether prctl(2) with this operation changes what instructions do.
+bool changes_machine(std::uint64_t operation) {
+    return operation == PR_SVE_SET_VL || operation == PR_SET_TAGGED_ADDR_CTRL || operation == PR_PAC_SET_ENABLED_KEYS;
+}
+#endif
+
 bool is_restart(std::int64_t result) {
     return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
 }
@@ -323,7 +330,8 @@ Stop Session::run(const RunRequest &request) {
             continue;
         }
         Task &task = found->second;
-        if (event.kind != RG_DATA && !(happens_anywhere(event) && !is_killed_by_filter(event, task)) &&
+        const bool is_late = event.kind == RG_SYSCALL && task.fresh && !task.in_call; // the child has left it
+        if (event.kind != RG_DATA && !is_late && !(happens_anywhere(event) && !is_killed_by_filter(event, task)) &&
             !advance(task, goal_of(event, task)))
             return stop_;
         if (next_ >= request_.until_event)
@@ -482,9 +490,13 @@ void Session::apply_call(const Event &event, Task &task) {
         task.in_call = false;
         return;
     }
+    if (task.fresh && !task.in_call) {
+        task.fresh = false;
+        return write_results(event, task);
+    }
     compare_call(event, task);
     // A child's call was its parent's, whose memory is what it read.
-    const bool verify = options_.verify && !std::exchange(task.fresh, false);
+    const bool is_child = std::exchange(task.fresh, false), verify = options_.verify && !is_child;
     if (verify)
         compare_memory(event, task, true);
     Tracee &tracee = task.tracee;
@@ -504,6 +516,10 @@ void Session::apply_call(const Event &event, Task &task) {
         remember_call(event, task);
     }
     task.in_call = false;
+#if defined(__aarch64__)
+    if (succeeded && event.nr == SYS_prctl && changes_machine(event.args[0]))
+        tracee.call(event.nr, event.args);
+#endif
     Registers after = tracee.registers();
     after.set_result(event.result);
 #if defined(__x86_64__)
@@ -741,6 +757,11 @@ void Session::apply_start(const Event &event, Task &task) {
         std::memcpy(&value, tls->bytes.data(), sizeof value);
         task.tracee.set_tls(value);
     }
+#if defined(__aarch64__)
+    for (const Segment &segment : event.segments)
+        if (segment.arg == RG_SEG_REGISTER_SET)
+            task.tracee.set_machine_state(static_cast<int>(segment.address), segment.bytes);
+#endif
     task.clear_tid = task.robust_list = 0;
     task.restart = 0;
     task.in_call = task.started = true;

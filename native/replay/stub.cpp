@@ -94,10 +94,7 @@ void unmap_all_but_the_stub(Tracee &tracee) {
 
 void prepare(Tracee &tracee) {
     unmap_all_but_the_stub(tracee);
-#if defined(__x86_64__)
-    if (!getenv("NO_TSC"))
-        tracee.call(SYS_prctl, {PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0, 0});
-#endif
+    tracee.call(SYS_prctl, {PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0, 0}); // arm64: Linux 6.12
 }
 
 void wait_for_exec(Tracee &tracee) {

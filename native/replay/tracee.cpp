@@ -22,6 +22,16 @@
 #ifndef NT_ARM_TLS
 #define NT_ARM_TLS 0x401
 #endif
+#ifndef NT_ARM_SVE
+#define NT_ARM_SVE 0x405
+#endif
+#ifndef NT_ARM_PACA_KEYS
+#define NT_ARM_PACA_KEYS 0x407
+#define NT_ARM_PACG_KEYS 0x408
+#endif
+#ifndef NT_ARM_PAC_ENABLED_KEYS
+#define NT_ARM_PAC_ENABLED_KEYS 0x40a
+#endif
 
 namespace retrograde {
 
@@ -112,6 +122,34 @@ void Tracee::set_tls(std::uint64_t value) {
 #endif
 }
 
+#if defined(__aarch64__)
+void Tracee::set_machine_state(int regset, std::span<const unsigned char> bytes) {
+    iovec view{const_cast<unsigned char *>(bytes.data()), bytes.size()};
+    switch (regset) {
+    case NT_ARM_PACA_KEYS:
+    case NT_ARM_PACG_KEYS:
+    case NT_ARM_PAC_ENABLED_KEYS:
+        ::ptrace(PTRACE_SETREGSET, tid_, regset, &view);
+        return;
+    case NT_ARM_SVE: {
+        std::array<unsigned char, 8192 + 1024> now{}; // asm/ptrace.h: user_sve_header
+        constexpr std::size_t length_at = 8;
+        iovec here{now.data(), now.size()};
+        auto differs = [&] {
+            return ::ptrace(PTRACE_GETREGSET, tid_, NT_ARM_SVE, &here) != 0 || bytes.size() < length_at + 2 ||
+                   std::memcmp(now.data() + length_at, bytes.data() + length_at, 2) != 0;
+        };
+        if (differs() && (::ptrace(PTRACE_SETREGSET, tid_, NT_ARM_SVE, &view) != 0 || differs()))
+            throw Failure("the recording was made with scalable vectors of another length than this machine has",
+                          exit_cannot);
+        return;
+    }
+    default:
+        return;
+    }
+}
+#endif
+
 std::array<unsigned char, 128> Tracee::siginfo() const {
     std::array<unsigned char, 128> bytes{};
     static_assert(sizeof(siginfo_t) == 128);
@@ -119,7 +157,36 @@ std::array<unsigned char, 128> Tracee::siginfo() const {
     return bytes;
 }
 
+// What a system call takes from a thread on arm64, its scalable vectors; empty where it has none (asm/ptrace.h:
+// user_sve_header).
+std::vector<unsigned char> Tracee::vectors() const {
+#if !defined(__x86_64__)
+    constexpr std::size_t flags_at = 12, header_size = 16, most = header_size + 32 * 256 + 17 * 32 + 64;
+    constexpr unsigned char has_all = 1;
+    std::vector<unsigned char> bytes(most);
+    iovec view{bytes.data(), bytes.size()};
+    if (has_vectors_ && ::ptrace(PTRACE_GETREGSET, tid_, NT_ARM_SVE, &view) == 0 && view.iov_len > header_size &&
+        bytes[flags_at] & has_all) {
+        bytes.resize(view.iov_len);
+        return bytes;
+    }
+#endif
+    return {};
+}
+
+void Tracee::set_vectors(std::span<const unsigned char> bytes) {
+    if (bytes.empty())
+        return;
+    iovec view{const_cast<unsigned char *>(bytes.data()), bytes.size()};
+    if (::ptrace(PTRACE_SETREGSET, tid_, NT_ARM_SVE, &view) != 0)
+        throw system_failure("cannot set the scalable vectors of a replayed thread");
+    has_vectors_ = true;
+}
+
 void Tracee::resume(Resume how, int signal) {
+    // Behind a call a step ends at once (arch/arm64/kernel/ptrace.c: report_syscall).
+    if (how == Resume::step_calls)
+        settle_after_call();
     if (dirty_) {
         iovec view{&registers_.raw, sizeof registers_.raw};
         if (::ptrace(PTRACE_SETREGSET, tid_, NT_PRSTATUS, &view) != 0)
@@ -144,6 +211,7 @@ int Tracee::wait() {
     }
     gone_ = !WIFSTOPPED(status);
     at_call_ = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80);
+    has_vectors_ = has_run_ = !at_call_;
     return status;
 }
 
@@ -171,9 +239,15 @@ void Tracee::run_to_trap() {
 void Tracee::settle() {
     Registers kept = registers();
     Registers changed = kept;
+    const bool has_vectors = has_vectors_, has_run = has_run_;
     changed.set_pc(stub_trap);
+#if !defined(__x86_64__)
+    changed.raw.regs[0] = 0; // no call that the kernel would begin again
+#endif
     set_registers(changed);
     run_to_trap();
+    has_vectors_ = has_vectors;
+    has_run_ = has_run;
 #if !defined(__x86_64__)
     kept.raw.regs[7] = registers().raw.regs[7]; // a stop at a call's entry shows something else (ptrace(2), BUGS)
 #endif
@@ -187,8 +261,20 @@ void Tracee::settle_after_call() {
 #endif
 }
 
+#if defined(__aarch64__)
+bool Tracee::is_behind_call(const Registers &seen) {
+    if (has_run_ || seen.raw.regs[7] != 1)
+        return false;
+    Registers here = registers();
+    here.raw.regs[7] = 1;
+    return same_place(here, seen);
+}
+#endif
+
 std::int64_t Tracee::call(int nr, std::array<std::uint64_t, 6> args) {
     settle_after_call();
+    const bool has_run = has_run_;
+    const std::vector<unsigned char> kept_vectors = vectors();
     const Registers kept = registers();
     Registers changed = kept;
     changed.prepare_call(nr, args);
@@ -197,11 +283,16 @@ std::int64_t Tracee::call(int nr, std::array<std::uint64_t, 6> args) {
     run_to_trap();
     const std::int64_t result = registers().result();
     set_registers(kept);
+    has_run_ = has_run;
+    has_vectors_ = false;
+    set_vectors(kept_vectors);
     return result;
 }
 
 Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls) {
     settle_after_call();
+    const bool has_run = has_run_;
+    const std::vector<unsigned char> kept_vectors = vectors();
     const Registers kept = registers();
     Registers changed = kept;
 #if defined(__x86_64__)
@@ -230,6 +321,9 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
     ::ptrace(PTRACE_GETEVENTMSG, tid_, nullptr, &message);
     run_to_trap();
     set_registers(kept);
+    has_run_ = has_run;
+    has_vectors_ = false;
+    set_vectors(kept_vectors);
 
     const auto child_tid = static_cast<pid_t>(message);
     Tracee child(flags & CLONE_THREAD ? process_ : child_tid, child_tid);
@@ -239,6 +333,8 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
     if (!WIFSTOPPED(status))
         throw Failure("a thread made for the replay ended at once: " + describe_status(status));
     child.run_to_trap();
+    child.has_vectors_ = false;
+    child.set_vectors(kept_vectors);
     return child;
 }
 
@@ -272,6 +368,16 @@ std::size_t transfer(Transfer fast, Slow slow, pid_t tid, std::uint64_t address,
 }
 
 } // namespace
+
+// By way of /proc, which tells the processor (mm/memory.c: access_remote_vm, copy_to_user_page).
+std::size_t write_code(pid_t tid, std::uint64_t address, const void *from, std::size_t length) {
+    if (address < stub_end && address + length > stub_code)
+        return 0;
+    const Transfer no_other_way = [](pid_t, const iovec *, unsigned long, const iovec *, unsigned long, unsigned long) {
+        return ssize_t(-1);
+    };
+    return transfer(no_other_way, ::pwrite, tid, address, const_cast<void *>(from), length);
+}
 
 std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_t length) {
     return transfer(::process_vm_readv, ::pread, tid, address, into, length);

@@ -25,6 +25,9 @@ enum class Resume {
     to_call,    // stop before and behind each system call, which is carried out
 };
 
+// Writes instructions of a thread's process, which the processor sees at once; never the stub's.
+std::size_t write_code(pid_t tid, std::uint64_t address, const void *from, std::size_t length);
+
 class Tracee {
   public:
     Tracee(pid_t process, pid_t tid) : process_(process), tid_(tid) {}
@@ -39,6 +42,10 @@ class Tracee {
     void set_fp_registers(std::span<const unsigned char> bytes);
     std::uint64_t tls();
     void set_tls(std::uint64_t value);
+#if defined(__aarch64__)
+    // Keys of signed pointers, as far as the machine has them; the length of scalable vectors. Throws Failure.
+    void set_machine_state(int regset, std::span<const unsigned char> bytes);
+#endif
     std::array<unsigned char, 128> siginfo() const;
 
     void resume(Resume how, int signal = 0);
@@ -57,16 +64,27 @@ class Tracee {
     // Does so where it is needed to see all registers: on arm64, at a stop before or behind a call.
     void settle_after_call();
 
+#if defined(__aarch64__)
+    // Whether it stands behind a call, at the place where a tracer saw it at the stop behind that call: with 1 for x7.
+    bool is_behind_call(const Registers &seen);
+#endif
+
     // The thread ended while something was asked of it.
-    bool is_gone() const { return gone_; }
+    bool is_gone() const {
+        return gone_;
+    }
 
   private:
     void run_to_trap(); // from the stub's code
+    std::vector<unsigned char> vectors() const;
+    void set_vectors(std::span<const unsigned char> bytes);
     void expect_trap(int status);
 
     pid_t process_, tid_;
     Registers registers_{};
     bool valid_ = false, dirty_ = false, gone_ = false, at_call_ = false;
+    bool has_run_ = true; // since it was stopped at a call, other than for a call of ours
+    bool has_vectors_ = true;
 };
 
 // Reads or writes memory, whatever its protection, of a thread's process (its main thread may be gone). Return how many
