@@ -27,6 +27,7 @@ enum rg_kind {
 	RG_START = 9,
 	RG_MAPPED = 10,
 	RG_TRAP = 11,
+	RG_WRITTEN = 12,
 };
 
 enum rg_event_flags {
@@ -64,6 +65,11 @@ enum rg_trap { /* argument 0 of a TRAP */
 	       RG_TRAP_RDTSCP = 1,
 	       RG_TRAP_CPUID = 2,
 	       RG_TRAP_CNTVCT = 3,
+};
+
+enum rg_written { /* argument 0 of a WRITTEN */
+		  RG_WRITTEN_FILE = 0,
+		  RG_WRITTEN_PROCESS = 1,
 };
 
 /* One event. Segments follow it, each a header and its bytes, padded to 8. */

@@ -70,13 +70,17 @@ Session *open_session(const std::string &folder, const std::set<std::uint32_t> &
     return new Session(folder, options);
 }
 
-Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, std::uint64_t time_limit_ns, bool stops,
-         const std::optional<std::tuple<std::uint32_t, std::uint64_t, nb::bytes>> &place) {
+Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, std::uint64_t steps,
+         std::uint64_t time_limit_ns, bool stops,
+         const std::optional<std::tuple<std::uint32_t, std::uint64_t, nb::bytes>> &place,
+         const std::vector<std::uint64_t> &stop_at) {
     RunRequest request;
     request.until_event = until_event;
     request.step_tid = step_tid;
+    request.steps = steps;
     request.time_limit_ns = time_limit_ns;
     request.stops = stops;
+    request.stop_at = stop_at;
     if (place)
         request.place = {std::get<0>(*place), std::get<1>(*place), registers_from(std::get<2>(*place))};
     nb::gil_scoped_release others;
@@ -127,6 +131,7 @@ NB_MODULE(_core, module) {
         .def_rw("signal", &Stop::signal)
         .def_rw("address", &Stop::address)
         .def_rw("status", &Stop::status)
+        .def_ro("steps", &Stop::steps)
         .def_prop_ro("breakpoint", [](const Stop &stop) { return static_cast<int>(stop.breakpoint); });
 
     nb::class_<Checkpoint>(module, "Checkpoint").def_prop_ro("next_event", &Checkpoint::next_event);
@@ -134,8 +139,8 @@ NB_MODULE(_core, module) {
     nb::class_<Session>(module, "Session")
         .def_static("open", &open_session, "folder"_a, "follow"_a, "focus"_a, "echo"_a, "verify"_a,
                     nb::rv_policy::take_ownership)
-        .def("run", &run, "until_event"_a = ~0ull, "step_tid"_a = 0, "time_limit_ns"_a = 0, "stops"_a = true,
-             "place"_a = nb::none())
+        .def("run", &run, "until_event"_a = ~0ull, "step_tid"_a = 0, "steps"_a = 1, "time_limit_ns"_a = 0,
+             "stops"_a = true, "place"_a = nb::none(), "stop_at"_a = std::vector<std::uint64_t>())
         .def("interrupt", &Session::interrupt)
         .def_prop_ro("next_event", &Session::next_event)
         .def_prop_ro("size", [](Session &session) { return session.events().size(); })

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -51,17 +52,24 @@ EventStream::EventStream(const std::string &folder) : folder_(folder) {
     for (unsigned number = 0;; number++) {
         char name[32];
         std::snprintf(name, sizeof name, "/events-%06u", number);
-        UniqueFd file(::open((folder + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-        if (!file) {
-            if (number == 0)
-                throw Failure(folder + " holds no recording that can be replayed: there is no events-000000 in it" +
-                              std::string(errno == ENOENT ? "" : std::string(" (") + std::strerror(errno) + ")"));
+        // O_NONBLOCK: a pipe of that name is not waited for.
+        UniqueFd file(::open((folder + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+        if (!file && errno == ENOENT && number > 0)
             break;
-        }
+        if (!file && errno == ENOENT)
+            throw Failure(folder + " holds no recording that can be replayed: there is no events-000000 in it",
+                          exit_cannot);
+        if (!file)
+            throw system_failure(folder + name + " cannot be read");
+        struct stat status {};
+        if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+            throw Failure(folder + name + " is no regular file: there is no recording", exit_cannot);
         files_.push_back(std::move(file));
         if (damage_.empty())
             scan(files_.size() - 1);
     }
+    if (damage_.empty() && end_.empty())
+        damage_ = "it is cut off: it has no end";
 }
 
 void EventStream::scan(std::size_t number) {

@@ -87,20 +87,25 @@ bool is_special(const std::string &path) {
 
 } // namespace
 
-void AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images,
-                       const std::string &key) {
+AddressSpace::Mapped AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images,
+                                       const std::string &key) {
     check_range(mapping.start, mapping.end);
     const std::uint64_t length = mapping.end - mapping.start;
     const auto protection = static_cast<std::uint64_t>(mapping.protection());
-    if (mapping.is_shared()) {
-        // An image is the whole file, which ends where it ends; without one the file is as long as is mapped of it.
-        const auto object = mapping.image.empty() ? shared.get(key, mapping.offset + length)
-                                                  : shared.get_file(key, images, mapping.image);
-        const RemoteFile file(tracee, AT_FDCWD, object->path(), O_RDWR | O_CLOEXEC);
+    const bool shows_changes = !key.empty() && shared.written.contains(key);
+    if (mapping.is_shared() || shows_changes) {
+        // Without an image and the file's size, it is as long as is mapped of it.
+        Mapped mapped{nullptr, false};
+        mapped.object = shared.of_file({key, mapping.image, pending_size_ ? pending_size_ : mapping.offset + length},
+                                       images, mapped.is_new);
+        const RemoteFile file(tracee, AT_FDCWD, mapped.object->path(), O_RDWR | O_CLOEXEC);
+        const std::uint64_t flags = mapping.is_shared() ? MAP_SHARED : MAP_PRIVATE;
         demand(tracee, "mmap", mapping.start, SYS_mmap,
-               {mapping.start, length, protection, MAP_SHARED | MAP_FIXED, file.get(), mapping.offset});
-    } else if (!mapping.image.empty()) {
-        const RemoteFile image(tracee, stub_images, mapping.image, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+               {mapping.start, length, protection, flags | MAP_FIXED, file.get(), mapping.offset});
+        return mapped;
+    }
+    if (!mapping.image.empty()) {
+        const RemoteFile image(tracee, stub_images, mapping.image, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         demand(tracee, "mmap", mapping.start, SYS_mmap,
                {mapping.start, length, protection, MAP_PRIVATE | MAP_FIXED, image.get(), mapping.offset});
     } else {
@@ -108,6 +113,20 @@ void AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &sha
         if (mapping.path == "[stack]")
             flags |= MAP_GROWSDOWN;
         demand(tracee, "mmap", mapping.start, SYS_mmap, {mapping.start, length, protection, flags, ~0ull, 0});
+    }
+    return {nullptr, true};
+}
+
+// What is in no image. An object that was there before is as it was when it was recorded.
+void AddressSpace::write_pending(Tracee &tracee, const std::vector<Mapped> &mapped) {
+    for (const Bytes &bytes : pending_bytes_) {
+        std::size_t at = 0;
+        while (at < pending_.size() && (bytes.address < pending_[at].start || bytes.address >= pending_[at].end))
+            at++;
+        if (at == pending_.size() || !mapped[at].object)
+            write_all(tracee, bytes.address, bytes.data);
+        else if (mapped[at].is_new)
+            mapped[at].object->write(pending_[at].offset + bytes.address - pending_[at].start, bytes.data);
     }
 }
 
@@ -127,7 +146,7 @@ void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &share
     ::prlimit(tracee.process(), RLIMIT_STACK, &limit, nullptr);
     for (const Mapping &mapping : mappings)
         if (!is_special(mapping.path))
-            map(tracee, mapping, shared, images, "");
+            map(tracee, mapping, shared, images, mapping.is_shared() ? "" : file_key(mapping.device, mapping.inode));
     break_ = start.args[0];
     remember(mappings);
     for (const Mapping &mapping : mappings)
@@ -140,6 +159,7 @@ void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &share
 void AddressSpace::mapped(const Event &event) {
     pending_.clear();
     pending_bytes_.clear();
+    pending_size_ = event.args[2];
     if (const Segment *maps = event.segment(RG_SEG_MAPS))
         pending_ = parse_maps(maps->bytes);
     more_mapped(event);
@@ -181,6 +201,7 @@ void AddressSpace::perform(Tracee &tracee, const Event &call, SharedMemory &shar
         return map_shmat(tracee, call, shared);
     case SYS_shmdt:
         if (auto found = attached_.find(args[0]); found != attached_.end()) {
+            check_range(found->first, found->first + found->second);
             demand(tracee, "munmap", 0, SYS_munmap, {found->first, found->second, 0, 0, 0, 0});
             attached_.erase(found);
         }
@@ -195,6 +216,7 @@ void AddressSpace::perform(Tracee &tracee, const Event &call, SharedMemory &shar
     case SYS_remap_file_pages:
         return demand(tracee, "remap_file_pages", 0, call.nr, call.args);
     case SYS_mremap: {
+        check_range(args[0], args[0] + args[1]);
         check_range(result, result + args[2]);
         std::uint64_t flags = args[3] | MREMAP_MAYMOVE;
         if (result != args[0])
@@ -242,12 +264,10 @@ void AddressSpace::map_mmap(Tracee &tracee, const Event &call, SharedMemory &sha
     if (!(flags & MAP_ANONYMOUS)) {
         if (pending_.empty())
             throw Failure("the recording does not hold what was mapped at " + hex(start));
-        for (Mapping &mapping : pending_)
-            // What is not in an image and belongs to nobody else is private to this replay.
-            map(tracee, mapping, shared, images,
-                mapping.is_shared() ? "file " + mapping.device + " " + std::to_string(mapping.inode) : "");
-        for (const Bytes &bytes : pending_bytes_)
-            write_all(tracee, bytes.address, bytes.data);
+        std::vector<Mapped> mapped;
+        for (const Mapping &mapping : pending_)
+            mapped.push_back(map(tracee, mapping, shared, images, file_key(mapping.device, mapping.inode)));
+        write_pending(tracee, mapped);
         remember(pending_);
         pending_.clear();
         pending_bytes_.clear();
@@ -268,11 +288,14 @@ void AddressSpace::map_shmat(Tracee &tracee, const Event &call, SharedMemory &sh
     const auto start = static_cast<std::uint64_t>(call.result);
     if (pending_.empty())
         throw Failure("the recording does not hold the shared memory attached at " + hex(start));
-    for (Mapping &mapping : pending_) {
-        mapping.image.clear();
-        if (!mapping.is_shared())
-            mapping.permissions[3] = 's';
-        map(tracee, mapping, shared, -1, "shm " + std::to_string(call.args[0]));
+    for (const Mapping &mapping : pending_) {
+        const std::uint64_t length = mapping.end - mapping.start;
+        const auto object = shared.get("shm " + std::to_string(call.args[0]), mapping.offset + length);
+        const RemoteFile file(tracee, AT_FDCWD, object->path(), O_RDWR | O_CLOEXEC);
+        check_range(mapping.start, mapping.end);
+        demand(tracee, "shmat", mapping.start, SYS_mmap,
+               {mapping.start, length, static_cast<std::uint64_t>(mapping.protection()), MAP_SHARED | MAP_FIXED,
+                file.get(), mapping.offset});
         attached_[start] = mapping.end - start;
     }
     for (const Bytes &bytes : pending_bytes_)
@@ -341,6 +364,7 @@ void AddressSpace::unshare(Tracee &copy, const std::map<std::string, std::shared
     std::string line;
     struct Shared {
         std::uint64_t start, length, offset, protection;
+        bool is_private;
         std::shared_ptr<SharedObject> object;
     };
     std::vector<Shared> found;
@@ -356,15 +380,39 @@ void AddressSpace::unshare(Tracee &copy, const std::map<std::string, std::shared
         if (auto twin = renamed.find(name); twin != renamed.end()) {
             Mapping mapping{};
             mapping.permissions = permissions;
-            found.push_back(
-                {start, end - start, offset, static_cast<std::uint64_t>(mapping.protection()), twin->second});
+            found.push_back({start, end - start, offset, static_cast<std::uint64_t>(mapping.protection()),
+                             !mapping.is_shared(), twin->second});
         }
     }
     for (const Shared &mapping : found) {
+        const std::vector<Bytes> own = mapping.is_private
+                                           ? own_pages(copy.tid(), mapping.start, mapping.start + mapping.length)
+                                           : std::vector<Bytes>();
         const RemoteFile file(copy, AT_FDCWD, mapping.object->path(), O_RDWR | O_CLOEXEC);
+        const std::uint64_t flags = mapping.is_private ? MAP_PRIVATE : MAP_SHARED;
         demand(copy, "mmap", mapping.start, SYS_mmap,
-               {mapping.start, mapping.length, mapping.protection, MAP_SHARED | MAP_FIXED, file.get(), mapping.offset});
+               {mapping.start, mapping.length, mapping.protection, flags | MAP_FIXED, file.get(), mapping.offset});
+        for (const Bytes &bytes : own)
+            write_all(copy, bytes.address, bytes.data);
     }
+}
+
+// Of a private mapping of a file, the pages that are no longer the file's (Documentation/admin-guide/mm/pagemap.rst).
+std::vector<AddressSpace::Bytes> AddressSpace::own_pages(pid_t tid, std::uint64_t start, std::uint64_t end) {
+    constexpr std::uint64_t present = 1ull << 63, swapped = 1ull << 62, of_a_file = 1ull << 61;
+    const UniqueFd pages(::open(("/proc/" + std::to_string(tid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
+    std::vector<Bytes> found;
+    for (std::uint64_t at = start; at < end; at += page) {
+        std::uint64_t entry = 0;
+        if (::pread(pages.get(), &entry, sizeof entry, static_cast<off_t>(at / page * sizeof entry)) != sizeof entry)
+            throw system_failure("cannot tell which pages a replayed process has written");
+        if (!(entry & (present | swapped)) || entry & of_a_file)
+            continue;
+        Bytes bytes{at, std::vector<unsigned char>(page)};
+        if (read_memory(tid, at, bytes.data.data(), page) == page)
+            found.push_back(std::move(bytes));
+    }
+    return found;
 }
 
 } // namespace retrograde

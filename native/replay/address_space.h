@@ -38,7 +38,8 @@ class AddressSpace {
     const std::vector<unsigned char> &auxv() const { return auxv_; }
     const std::string &program() const { return program_; }
 
-    // In a copy of the process (fork): maps copies of what is shared in place of the originals.
+    // In a copy of the process (fork): maps copies of what is shared in place of the originals. What the program has
+    // written to private mappings of them stays.
     static void unshare(Tracee &copy, const std::map<std::string, std::shared_ptr<SharedObject>> &renamed);
 
   private:
@@ -46,14 +47,22 @@ class AddressSpace {
         std::uint64_t address;
         std::vector<unsigned char> data;
     };
-    void map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images, const std::string &key);
+    // What a mapping shows: an object, which has been there already or is to be filled, or memory of its own.
+    struct Mapped {
+        std::shared_ptr<SharedObject> object;
+        bool is_new;
+    };
+    Mapped map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images, const std::string &key);
+    void write_pending(Tracee &tracee, const std::vector<Mapped> &mapped);
     void map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, int images);
     void map_shmat(Tracee &tracee, const Event &call, SharedMemory &shared);
+    static std::vector<Bytes> own_pages(pid_t tid, std::uint64_t start, std::uint64_t end);
     void move_break(Tracee &tracee, std::uint64_t to);
     void remember(const std::vector<Mapping> &mappings);
 
     std::uint64_t break_ = 0;
-    std::vector<Mapping> pending_; // of a MAPPED event
+    std::vector<Mapping> pending_;   // of a MAPPED event
+    std::uint64_t pending_size_ = 0; // of its file
     std::vector<Bytes> pending_bytes_;
     std::map<std::uint64_t, Mapping> known_;          // mappings of images by start: to name what is mapped now
     std::map<std::uint64_t, std::uint64_t> attached_; // SysV shared memory: length by address

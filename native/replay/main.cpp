@@ -3,9 +3,26 @@
 #include "replay/session.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <sched.h>
 #include <string>
+
+namespace {
+
+// On the recorded CPU, where it is there: instructions that tell its number tell the same, and whom a stop wakes does
+// not have to be woken on another one.
+void run_on_one_cpu(const std::string &info) {
+    int cpu = ::sched_getcpu();
+    if (const std::size_t at = info.find("\"replay\":{\"cpu\":"); at != std::string::npos)
+        cpu = std::atoi(info.c_str() + at + 16);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(cpu) % CPU_SETSIZE, &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+}
+
+} // namespace
 
 int main(int argc, char **argv) {
     using namespace retrograde;
@@ -24,11 +41,7 @@ int main(int argc, char **argv) {
         return exit_usage;
     }
     try {
-        // Whom a stop wakes should not have to be woken on another CPU.
-        cpu_set_t here;
-        CPU_ZERO(&here);
-        CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &here);
-        ::sched_setaffinity(0, sizeof here, &here);
+        run_on_one_cpu(EventStream(folder).info());
         Session session(folder, options);
         if (!session.events().damage().empty())
             throw Failure(folder + " cannot be replayed: " + session.events().damage(), exit_cannot);

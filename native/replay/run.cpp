@@ -8,6 +8,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <utility>
 
 namespace retrograde {
 
@@ -61,6 +62,11 @@ bool Session::looks_for_place(const Task &task) const {
     return request_.place && request_.place->tid == task.tid && request_.place->event == next_;
 }
 
+bool Session::stops_at(const Task &task, std::uint64_t address) const {
+    return task.pid == options_.focus &&
+           std::find(request_.stop_at.begin(), request_.stop_at.end(), address) != request_.stop_at.end();
+}
+
 bool Session::is_at_goal(Task &task, const Goal &goal) const {
     if (goal.kind != Goal::place || !same_place(task.tracee.registers(), *goal.registers))
         return false;
@@ -92,6 +98,10 @@ std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal
         pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
     if (looks_for_place(task) && with_places)
         pieces.push_back({BreakpointKind::hardware, request_.place->registers.pc(), 1});
+    for (std::uint64_t address : request_.stop_at)
+        if (stops_at(task, address) && std::none_of(pieces.begin(), pieces.end(),
+                                                    [&](const Breakpoint &piece) { return piece.address == address; }))
+            pieces.push_back({BreakpointKind::hardware, address, 1});
     if (task.pid == options_.focus && request_.stops)
         for (const Breakpoint &breakpoint : breakpoints_)
             if (is_hardware(breakpoint) && breakpoint.kind != BreakpointKind::hardware)
@@ -358,7 +368,7 @@ bool Session::repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder
 bool Session::advance(Task &task, const Goal &goal) {
     const bool focused = task.pid == options_.focus;
     PlaceFinder finder(*this, task, goal);
-    bool has_run = false;
+    bool has_run = false, has_moved = false, steps_off = false;
     for (;;) {
         if (task.in_call) {
             if (goal.kind == Goal::call)
@@ -426,12 +436,19 @@ bool Session::advance(Task &task, const Goal &goal) {
         }
         task.reported = false;
         const bool stepping = request_.step_tid == task.tid;
-        const Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
-        arm(task, hardware_for(task, goal, !finder.is_in()));
+        Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
+        if (!has_moved && stops_at(task, task.tracee.registers().pc())) {
+            arm(task, {}); // over the place where it begins
+            how = Resume::step_calls;
+            steps_off = !stepping;
+        } else {
+            arm(task, hardware_for(task, goal, !finder.is_in()));
+        }
+        has_moved = true;
         if (at_breakpoint) {
             if (!step_over_breakpoint(task, goal))
                 return false;
-            if (stepping && !task.in_call && !task.faulted)
+            if (stepping && !task.in_call && !task.faulted && ++steps_ >= request_.steps)
                 return stop({StopKind::step, task.tid});
             stepped_ = stepping;
             continue;
@@ -447,6 +464,8 @@ bool Session::advance(Task &task, const Goal &goal) {
         running_tid_ = 0;
         stepped_ = stepping;
         if (finder.take(status))
+            continue;
+        if (std::exchange(steps_off, false) && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
             continue;
         if (!handle_stop(task, goal, status))
             return false;
@@ -498,6 +517,8 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         // The place that is looked for, or another with its pc.
         if (is_at_place(task, goal))
             return true;
+        if (stops_at(task, piece.address))
+            return stop({StopKind::breakpoint, task.tid, 0, piece.address});
         place_misses_++;
 #if defined(__aarch64__)
         arm(task, {}); // the breakpoint would be hit again at once
@@ -517,7 +538,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
     }
     if (request_.step_tid == task.tid && (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT) && stepped_ &&
         !(goal.kind == Goal::signal && goal.signal_number == SIGTRAP && info.si_code != TRAP_TRACE))
-        return stop({StopKind::step, task.tid});
+        return ++steps_ < request_.steps || stop({StopKind::step, task.tid});
     if (goal.kind == Goal::signal && goal.signal_number == SIGTRAP) {
         task.siginfo.assign(bytes.begin(), bytes.end());
         task.faulted = SIGTRAP;

@@ -2,6 +2,7 @@
 #include "replay/session.h"
 
 #include "capture/syscall_table.h"
+#include "replay/file_contents.h"
 #include "replay/stub.h"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <fstream>
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -99,6 +101,8 @@ void Session::begin() {
                           " does not hold the start of a program, and can't be replayed: it was not made by "
                           "`retrograde record` with a command",
                       exit_cannot);
+    shared_.written = written_files(stream_.end());
+    shared_.is_mapped = [this](const std::string &name) { return has_mapped(name); };
     const Event &start = stream_[next_];
     Tracee tracee = start_stub(images_.get());
     const auto [at, is_new] = tasks_.emplace(start.tid, Task{start.pid, start.tid, std::move(tracee)});
@@ -278,6 +282,7 @@ bool happens_anywhere(const Event &event) {
     case RG_EXEC:
     case RG_START:
     case RG_TRAP:
+    case RG_WRITTEN:
         return false;
     case RG_SIGNAL:
         return !event.segment(RG_SEG_REGISTERS); // SIGKILL
@@ -301,8 +306,14 @@ Stop Session::run(const RunRequest &request) {
         }
     } cleanup{*this};
     const Timer timer(this, request.time_limit_ns);
-    insert_breakpoints();
+    steps_ = 0;
+    Stop stop = run_on();
+    stop.steps = steps_;
+    return stop;
+}
 
+Stop Session::run_on() {
+    insert_breakpoints();
     while (next_ < stream_.size()) {
         if (interrupted_.exchange(false))
             return {StopKind::interrupted, current_task()};
@@ -326,6 +337,8 @@ Stop Session::run(const RunRequest &request) {
         if (found == tasks_.end()) { // of a process that is not followed
             if (next_ >= request_.until_event)
                 return {StopKind::event, current_task()};
+            if (event.kind == RG_WRITTEN) // to a file that others may have mapped
+                apply_change(event);
             next_++;
             continue;
         }
@@ -348,7 +361,8 @@ Stop Session::run(const RunRequest &request) {
             return *watched_;
         if (event.kind == RG_START && task.pid == options_.focus && request_.stops)
             return {StopKind::exec, task.tid};
-        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && event.kind != RG_SWITCH)
+        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && event.kind != RG_SWITCH &&
+            ++steps_ >= request_.steps)
             return {StopKind::step, stepped};
     }
     return {StopKind::end, current_task()};
@@ -395,6 +409,8 @@ void Session::apply(const Event &event, Task &task) {
         return apply_start(event, task);
     case RG_MAPPED:
         return task.space->mapped(event);
+    case RG_WRITTEN:
+        return apply_change(event);
     case RG_DATA:
         return apply_data(event, task);
     case RG_EXIT:
@@ -569,7 +585,8 @@ void Session::write_to_other(const Event &event, Task &task) {
     if (!other)
         return;
     std::vector<unsigned char> bytes;
-    const auto total = static_cast<std::size_t>(event.result);
+    constexpr std::size_t most = 0x7ffff000; // MAX_RW_COUNT, of any call
+    const std::size_t total = std::min(static_cast<std::size_t>(event.result), most);
     auto each = [&](std::uint64_t list, std::uint64_t count, auto use) {
         for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, 1024); i++) {
             std::array<std::uint64_t, 2> piece{}; // struct iovec
@@ -617,10 +634,42 @@ void Session::remember_call(const Event &event, Task &task) {
     }
 }
 
+// Whether a process has the shared object of this name mapped.
+bool Session::has_mapped(const std::string &name) const {
+    std::set<pid_t> processes;
+    for (const auto &[tid, task] : tasks_)
+        processes.insert(task.tracee.tid());
+    for (pid_t process : processes) {
+        std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
+        for (std::string line; std::getline(maps, line);)
+            if (line.find("/memfd:" + name + " ") != std::string::npos)
+                return true;
+    }
+    return false;
+}
+
+// What a call has changed in a file that is mapped, or in the memory of a process.
+void Session::apply_change(const Event &event) {
+    apply_written(event, shared_);
+    write_change(event);
+}
+
+void Session::write_change(const Event &event) {
+    const std::optional<std::uint32_t> pid = add_written(event, shared_);
+    const Task *other = pid ? any_task_of(*pid) : nullptr;
+    if (!other)
+        return;
+    for (const Segment &segment : event.segments)
+        if (segment.arg == RG_SEG_MEMORY && !(segment.flags & RG_SEG_FAULT))
+            write_memory(other->tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size());
+}
+
 // Rows that go on with the memory of the event before.
 void Session::apply_data(const Event &event, Task &task) {
     if (data_of_ == RG_MAPPED)
         return task.space->more_mapped(event);
+    if (data_of_ == RG_WRITTEN)
+        return write_change(event);
     if (data_of_ == RG_START) {
         for (const Segment &segment : event.segments)
             if (segment.arg == RG_SEG_MEMORY)

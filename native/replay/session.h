@@ -69,13 +69,15 @@ struct Stop {
     int signal = 0;
     std::uint64_t address = 0; // what was accessed, or the breakpoint's
     BreakpointKind breakpoint = BreakpointKind::software;
-    int status = 0; // wait status of a process that has ended
+    int status = 0;          // wait status of a process that has ended
+    std::uint64_t steps = 0; // instructions that were run one by one
 };
 
 struct RunRequest {
     std::uint64_t until_event = ~0ull; // stop where this event is about to happen
-    std::uint32_t step_tid = 0;        // stop when this thread has run one instruction
-    std::uint64_t time_limit_ns = 0;   // stop after this long; 0: never
+    std::uint32_t step_tid = 0;        // stop when this thread has run one instruction, or `steps` of them
+    std::uint64_t steps = 1;
+    std::uint64_t time_limit_ns = 0; // stop after this long; 0: never
     // Stop where this thread, with all events before that one behind it, has these registers.
     struct Place {
         std::uint32_t tid;
@@ -83,6 +85,9 @@ struct RunRequest {
         Registers registers;
     };
     std::optional<Place> place;
+    // Stop where a thread of the focused process is about to run an instruction at one of these, three at most, but for
+    // the one where it begins.
+    std::vector<std::uint64_t> stop_at;
     bool stops = true; // whether breakpoints, signals, execs and ends of the focused process stop
 };
 
@@ -150,6 +155,7 @@ class Session {
     int wait_for(Task &task);
     bool repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder);
     bool looks_for_place(const Task &task) const;
+    bool stops_at(const Task &task, std::uint64_t address) const;
     bool is_at_goal(Task &task, const Goal &goal) const;
     bool is_at_place(Task &task, const Goal &goal) const;
     bool step_over_breakpoint(Task &task, const Goal &goal);
@@ -166,6 +172,7 @@ class Session {
     }
 
     // session.cpp: the events
+    Stop run_on();
     Goal goal_of(const Event &event, Task &task) const;
     bool stops_before(const Event &event, Task &task);
     void apply(const Event &event, Task &task);
@@ -175,6 +182,9 @@ class Session {
     void write_results(const Event &event, Task &task);
     void write_to_other(const Event &event, Task &task);
     void apply_data(const Event &event, Task &task);
+    void apply_change(const Event &event);
+    void write_change(const Event &event);
+    bool has_mapped(const std::string &name) const;
     void apply_fork(const Event &event);
     void apply_exec(const Event &event);
     void apply_start(const Event &event, Task &task);
@@ -197,6 +207,7 @@ class Session {
     std::uint64_t next_ = 0;
     std::uint64_t told_ = ~0ull; // event whose signal, exec or end has been told of
     std::uint8_t data_of_ = 0;   // kind of the event whose rows DATA go on
+    std::uint64_t steps_ = 0;    // instructions run one by one
     unsigned place_misses_ = 0;  // how often a place that is looked for was passed with other registers
     bool stepped_ = false;       // the thread that is stepped has run its instruction, and is in a call
     std::vector<Breakpoint> breakpoints_;

@@ -17,6 +17,10 @@ std::atomic<unsigned> made = 0;
 
 } // namespace
 
+std::string file_key(const std::string &device, std::uint64_t inode) {
+    return inode == 0 ? "" : "file " + device + " " + std::to_string(inode);
+}
+
 SharedObject::SharedObject(std::uint64_t size) : name_("retrograde-shared-" + std::to_string(made++)) {
     file_.reset(::memfd_create(name_.c_str(), MFD_CLOEXEC));
     if (!file_)
@@ -67,15 +71,46 @@ void SharedObject::fill_from(int file) {
     }
 }
 
-std::shared_ptr<SharedObject> SharedMemory::get_file(const std::string &key, int folder, const std::string &name) {
-    if (auto known = by_key.find(key); known != by_key.end())
-        return known->second;
-    const UniqueFd file(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+void SharedObject::write(std::uint64_t offset, std::span<const unsigned char> bytes) {
+    if (offset >= size_)
+        return;
+    bytes = bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), size_ - offset)));
+    while (!bytes.empty()) {
+        const ssize_t put = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (put <= 0)
+            throw system_failure("cannot write shared memory");
+        offset += static_cast<std::uint64_t>(put);
+        bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+}
+
+void SharedObject::clear(std::uint64_t offset, std::uint64_t length) {
+    if (offset >= size_ || length == 0)
+        return;
+    length = std::min(length, size_ - offset);
+    if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                    static_cast<off_t>(length)) != 0)
+        throw system_failure("cannot clear shared memory");
+}
+
+std::shared_ptr<SharedObject> SharedMemory::of_file(const RecordedFile &file, int images, bool &is_new) {
+    if (auto known = by_key.find(file.key); known != by_key.end()) {
+        const auto object = known->second;
+        is_new = !is_mapped || !is_mapped(object->name());
+        if (!is_new)
+            return object;
+        by_name.erase(object->name());
+        by_key.erase(known);
+    }
+    is_new = true;
+    if (file.image.empty())
+        return get(file.key, file.size);
+    const UniqueFd image(::openat(images, file.image.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status {};
-    if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
-        throw system_failure("cannot map the image " + name, errno, exit_cannot);
-    const auto object = get(key, static_cast<std::uint64_t>(status.st_size));
-    object->fill_from(file.get());
+    if (!image || ::fstat(image.get(), &status) != 0 || !S_ISREG(status.st_mode))
+        throw system_failure("cannot map the image " + file.image, errno, exit_cannot);
+    const auto object = get(file.key, static_cast<std::uint64_t>(status.st_size));
+    object->fill_from(image.get());
     return object;
 }
 
@@ -94,6 +129,9 @@ std::shared_ptr<SharedObject> SharedMemory::get(const std::string &key, std::uin
 
 SharedMemory SharedMemory::copy(std::map<std::string, std::shared_ptr<SharedObject>> &renamed) const {
     SharedMemory other;
+    other.written = written;
+    other.receiver = receiver;
+    other.is_mapped = is_mapped;
     for (const auto &[name, object] : by_name) {
         auto twin = object->copy();
         renamed[name] = twin;

@@ -384,6 +384,9 @@ std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_
 }
 
 std::size_t write_memory(pid_t tid, std::uint64_t address, const void *from, std::size_t length) {
+    const std::uint64_t end = length > ~address ? ~0ull : address + length;
+    if (address < stub_data && end > stub_code)
+        return 0;
     return transfer(::process_vm_writev, ::pwrite, tid, address, const_cast<void *>(from), length);
 }
 

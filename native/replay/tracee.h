@@ -88,7 +88,8 @@ class Tracee {
 };
 
 // Reads or writes memory, whatever its protection, of a thread's process (its main thread may be gone). Return how many
-// bytes could be.
+// bytes could be. The stub's code is never written: nobody stands between it and the kernel, so what a recording says
+// is to be written must not change it.
 std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_t length);
 std::size_t write_memory(pid_t tid, std::uint64_t address, const void *from, std::size_t length);
 

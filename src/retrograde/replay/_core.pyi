@@ -24,6 +24,8 @@ class Stop:
     def __init__(self) -> None: ...
     @property
     def breakpoint(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
 
 class Checkpoint:
     @property
@@ -37,9 +39,11 @@ class Session:
         self,
         until_event: int = ...,
         step_tid: int = 0,
+        steps: int = 1,
         time_limit_ns: int = 0,
         stops: bool = True,
         place: tuple[int, int, bytes] | None = None,
+        stop_at: list[int] = ...,
     ) -> Stop: ...
     def interrupt(self) -> None: ...
     @property

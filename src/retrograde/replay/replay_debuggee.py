@@ -75,7 +75,7 @@ class ReplayDebuggee:
         """Go to where the process begins: made by fork, it is about to return from it."""
         facts = self.scan.processes[self._pid]
         if pid is not None and facts.parent is not None:
-            self._session.run(facts.begin + 1, 0, 0, False, None)
+            self._session.run(facts.begin + 1, stops=False)
 
     def __enter__(self) -> ReplayDebuggee:
         return self

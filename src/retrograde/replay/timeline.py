@@ -15,13 +15,27 @@ from retrograde.errors import RetrogradeError, UsageError
 from retrograde.replay._core import Checkpoint, Session, Stop, StopKind
 
 NEVER = (1 << 64) - 1
+_PC = {216: 16 * 8, 272: 32 * 8}  # where NT_PRSTATUS has it, by length: x86-64, arm64
 # While it runs forward, a checkpoint is made after so much CPU time of the program, and so many are kept.
 CHECKPOINT_NS = 100_000_000
 CHECKPOINTS_KEPT = 48
-# So many instructions are run one by one, some 16 us each, before a nearer checkpoint is looked for.
-STEPS_AT_ONCE = 1500
-# Times are told no better than this.
-TIME_STEP_NS = 40_000
+# So many instructions are run one by one, some 16 us each, before a checkpoint is made to come back to.
+STEPS_AT_ONCE = 1000
+# Checkpoints on the way of single instructions, so that the next step back is short; and how long such a way is in a
+# loop, the longer the more steps back come one after the other.
+TRAIL_STEPS = 40
+SHORTEST_TRAIL, LONGEST_TRAIL = 300, 10_000
+# A checkpoint this long before a moment is near enough to go on instruction by instruction; so often one is tried for.
+NEAR_NS = 8_000
+APPROACHES = 12
+# So often, some 25 us each, an instruction is passed in search of its last time before a moment.
+MOST_TURNS = 2000
+
+
+def program_counter(registers: bytes) -> int:
+    """Return the program counter of general registers (NT_PRSTATUS)."""
+    at = _PC[len(registers)]
+    return int.from_bytes(registers[at : at + 8], "little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,7 @@ class Moment:
     event: int
     tid: int
     registers: bytes | None
-    clock: int
+    clock: int = field(compare=False)
     told: bool = False
 
 
@@ -49,6 +63,23 @@ class Mark:
 
     moment: Moment
     native: Checkpoint
+
+
+@dataclass(slots=True)
+class _Trail:
+    """How a moment was reached: so many instructions of a thread from a checkpoint.
+
+    Attributes:
+        marks: checkpoints on the way, each with the instructions before it.
+        steps: instructions up to the moment.
+        tid: the thread.
+        moment: the moment.
+    """
+
+    marks: list[tuple[int, Mark]]
+    steps: int
+    tid: int
+    moment: Moment
 
 
 @dataclass(slots=True)
@@ -75,6 +106,9 @@ class Timeline:
     _clock: int = 0
     _measured: int = 0
     _told: bool = False
+    _trail: _Trail | None = None
+    _trail_steps: int = 0
+    _is_first: bool = False
 
     def __post_init__(self) -> None:
         self._measured = self.session.cpu_time_ns()
@@ -88,9 +122,11 @@ class Timeline:
         tid = session.current_task()
         if tid == 0:
             return Moment(session.next_event, 0, None, self._clock, self._told)
-        in_call = any(in_call for _, other, _, in_call in session.threads() if other == tid)
-        registers = None if in_call or self._told else session.registers(tid)
+        registers = None if self._in_call(tid) or self._told else session.registers(tid)
         return Moment(session.next_event, tid, registers, self._clock, self._told)
+
+    def _in_call(self, tid: int) -> bool:
+        return any(in_call for _, other, _, in_call in self.session.threads() if other == tid)
 
     def _is_at(self, moment: Moment) -> bool:
         if self.session.next_event != moment.event:
@@ -152,15 +188,17 @@ class Timeline:
         *,
         until_event: int = NEVER,
         step_tid: int = 0,
+        steps: int = 1,
         time_limit_ns: int = 0,
         stops: bool = False,
         place: Moment | None = None,
+        stop_at: list[int] | None = None,
     ) -> Stop:
         target = None
         if place is not None and place.registers is not None:
             target = (place.tid, place.event, place.registers)
         try:
-            stop = self.session.run(until_event, step_tid, time_limit_ns, stops, target)
+            stop = self.session.run(until_event, step_tid, steps, time_limit_ns, stops, target, stop_at or [])
         finally:
             now = self.session.cpu_time_ns()
             self._clock += max(0, now - self._measured)
@@ -270,7 +308,10 @@ class Timeline:
     def _go_to_hit(self, hit: _Hit) -> None:
         if hit.stop.kind is StopKind.WATCHPOINT:
             # It is told behind the write, and is to be seen before it.
-            self._go_before(hit.moment, hit.mark)
+            if not self._go_before(hit.moment, hit.mark):
+                raise RetrogradeError(
+                    f"the write at {hit.stop.address:#x} before event {hit.moment.event} is not found again"
+                )
             return
         self._restore(hit.mark)
         for _ in range(hit.ordinal):
@@ -279,39 +320,82 @@ class Timeline:
     def step_back(self, tid: int) -> Stop | None:
         """Go back one instruction of the running thread; None at the very start."""
         present = self.moment()
-        if present.event <= self._marks[0].moment.event and self._is_at(self._marks[0].moment):
+        trail = self._trail
+        goes_on = trail is not None and trail.moment == present
+        if trail is not None and goes_on and trail.steps > 0:
+            self._back_on(trail)
+        elif self._is_at(self._marks[0].moment) and present.event == self._marks[0].moment.event:
             return None
-        for mark in self._before(present):
-            if self._go_before(present, mark):
-                break
+        else:
+            # Who goes back step by step goes on so.
+            self._trail_steps = min(2 * self._trail_steps, LONGEST_TRAIL) if goes_on else SHORTEST_TRAIL
+            self._go_back_from(present)
         stop = Stop()
         stop.kind, stop.tid = StopKind.STEP, self.session.current_task() or tid
         return stop
 
-    def _go_before(self, target: Moment, mark: Mark) -> bool:
-        """Go to the moment one instruction before `target`, from a checkpoint before it."""
-        mark = self._approach(mark, target)
-        while True:
-            self._restore(mark)
-            near, steps, reached = mark, 0, False
-            while steps < STEPS_AT_ONCE:
-                self._run(step_tid=target.tid)
-                steps += 1
-                if self.session.next_event > target.event or (target.registers is not None and self._is_at(target)):
-                    reached = True
-                    break
-                if self.session.next_event == target.event and target.registers is None and self._told:
-                    reached = True
-                    break
-            if reached:
-                self._restore(near)
-                for _ in range(steps - 1):
-                    self._run(step_tid=target.tid)
-                return True
-            mark = self.save()
+    def _walk(self, mark: Mark, steps: int, tid: int) -> None:
+        """Go so many instructions of a thread forward from a checkpoint, making others to go back to."""
+        self._restore(mark)
+        marks = [(0, mark)]
+        for done in range(TRAIL_STEPS, steps, TRAIL_STEPS):
+            self._run(step_tid=tid, steps=TRAIL_STEPS)
+            marks.append((done, self.save()))
+        if rest := steps - marks[-1][0]:
+            self._run(step_tid=tid, steps=rest)
+        self._trail = _Trail(marks, steps, tid, self.moment())
 
-    def _approach(self, mark: Mark, target: Moment) -> Mark:
-        """Return a checkpoint nearer to a moment than `mark`, and still before it."""
+    def _back_on(self, trail: _Trail) -> None:
+        """Go back one instruction on the way that was walked."""
+        trail.steps -= 1
+        while trail.marks[-1][0] > trail.steps:
+            trail.marks.pop()
+        done, mark = trail.marks[-1]
+        self._restore(mark)
+        if trail.steps > done:
+            self._run(step_tid=trail.tid, steps=trail.steps - done)
+        trail.moment = self.moment()
+
+    def _go_back_from(self, target: Moment) -> None:
+        """Go to the moment one instruction before another one."""
+        while target.event > self._marks[0].moment.event:
+            for mark in self._before(target):
+                if self._go_before(target, mark):
+                    return
+                if self._is_first:
+                    break
+            # No instruction was run since the event before it: that event's own is the one.
+            target = Moment(target.event - 1, target.tid, None, target.clock)
+        self._restore(self._marks[0])
+
+    def _go_before(self, target: Moment, mark: Mark) -> bool:
+        """Go to the moment one instruction before `target`, from a checkpoint before it.
+
+        Returns:
+            Whether there was one; where not, `_is_first` says whether the checkpoint is at the very moment.
+        """
+        self._is_first = False
+        near = self._approach(mark, target)
+        if near is None:
+            return False
+        near = self._at_last_turns(near, target)
+        while True:
+            self._restore(near)
+            stop = self._run(
+                until_event=target.event, step_tid=target.tid, steps=max(STEPS_AT_ONCE, self._trail_steps), place=target
+            )
+            if stop.kind is not StopKind.STEP:
+                # The instruction of a system call is not counted while the call has not been answered.
+                steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
+                if steps < 0:
+                    self._is_first = True
+                    return False
+                self._walk(near, steps, target.tid)
+                return True
+            near = self.save()
+
+    def _approach(self, mark: Mark, target: Moment) -> Mark | None:
+        """Return a checkpoint near before a moment; None where `mark` is not before it."""
         # Where the event before it is about to happen.
         if mark.moment.event < target.event - 1:
             self._restore(mark)
@@ -320,20 +404,55 @@ class Timeline:
         self._restore(mark)
         begin = self._clock
         if not self._reach(target):
-            return mark
+            return None
         away = self._clock - begin
-        while away > TIME_STEP_NS:
+        # What a run takes varies by some ten microseconds: trying again comes near by chance.
+        for _ in range(APPROACHES):
+            if away <= NEAR_NS:
+                break
             self._restore(mark)
-            stop = self._run(
-                until_event=target.event, time_limit_ns=max(away - max(away // 8, TIME_STEP_NS // 2), 1000)
-            )
+            stop = self._run(until_event=target.event, time_limit_ns=max(away - max(away // 8, NEAR_NS), 1000))
             if stop.kind is not StopKind.TIME_LIMIT:
-                away //= 2
+                away -= away // 4
                 continue
             nearer = self.save()
             begin = self._clock
             if self._reach(target):
                 mark, away = nearer, self._clock - begin
             else:
-                away //= 2
+                away -= away // 4
         return mark
+
+    def _at_last_turns(self, mark: Mark, target: Moment) -> Mark:
+        """Return a checkpoint some turns of a loop before a moment in it; elsewhere the given checkpoint.
+
+        Turns are told by the instruction that the moment is at.
+        """
+        if target.registers is None:
+            return mark
+        turns = self._pass(mark, target, MOST_TURNS)
+        if not 0 < turns < MOST_TURNS:
+            return mark
+        self._pass(mark, target, turns)
+        last = self.save()
+        stop = self._run(until_event=target.event, step_tid=target.tid, steps=STEPS_AT_ONCE, place=target)
+        more = self._trail_steps // (stop.steps + 1)
+        if stop.kind is not StopKind.PLACE or more < 2 or turns < 2:
+            return last
+        self._pass(mark, target, max(1, turns - more))
+        return self.save()
+
+    def _pass(self, mark: Mark, target: Moment, most: int) -> int:
+        """Run from a checkpoint until the instruction of a moment was about to run so often, the moment itself apart.
+
+        Returns:
+            How often it was, less than `most` where the moment came before.
+        """
+        assert target.registers is not None
+        pc = program_counter(target.registers)
+        self._restore(mark)
+        for turns in range(most):
+            stop = self._run(until_event=target.event, place=target, stop_at=[pc])
+            if stop.kind is not StopKind.BREAKPOINT:
+                return turns
+        return most
