@@ -7,6 +7,17 @@
 
 #define RG_COMM_LENGTH 16
 
+/* Where a call that may change a file's content has the file's descriptor. */
+enum rg_changes {
+	RG_CHANGES_NOTHING = 0,
+	RG_CHANGES_ARG0 = 1,
+	RG_CHANGES_ARG2 = 2,
+	RG_CHANGES_RESULT = 3,	    /* a call that opens a file, */
+	RG_CHANGES_RESULT_ARG1 = 4, /* and may truncate it, as the flags in this argument say */
+	RG_CHANGES_RESULT_ARG2 = 5,
+	RG_CHANGES_PATH = 6, /* nowhere */
+};
+
 struct rg_config {
 	__u32 in_snaplen;   /* payload bytes kept of one argument that the kernel read, */
 	__u32 out_snaplen;  /* and that it wrote */

@@ -28,6 +28,7 @@
 const volatile struct rg_config config;
 const volatile struct rg_plan plans[RG_MAX_SYSCALLS];
 const volatile __u8 wanted_syscalls[RG_MAX_SYSCALLS];
+const volatile __u8 changes[RG_MAX_SYSCALLS]; /* enum rg_changes */
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -7,6 +7,7 @@
  * tracer: the thread gets a SIGSTOP here, which takes effect before it is back in user mode; the tracer, to which the
  * stop is reported, reads the rest from the stopped thread, drops the signal and lets it go on.
  */
+#include "files.h"
 #include "memory.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -136,14 +137,15 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	return 0;
 }
 
-/* Whether the tracer has to look at the call: at the files it has mapped, or the CPUs it has told of. */
+/* Whether the tracer has to look at the call: at the files it has mapped or changed, or the CPUs it has told of. */
 static __always_inline bool is_tracers(const struct rg_thread *thread, long ret)
 {
 	if (!config.replayable || (u64)ret >= (u64)-MAX_ERRNO)
 		return false;
 	if (thread->nr == config.mmap_nr)
 		return !(thread->args[3] & MAP_ANONYMOUS);
-	return thread->nr == config.shmat_nr || thread->nr == config.getaffinity_nr;
+	return thread->nr == config.shmat_nr || thread->nr == config.getaffinity_nr ||
+	       changes_seen_file(changes[thread->nr & (RG_MAX_SYSCALLS - 1)], thread->args, ret);
 }
 
 /* Writes the record of a call of this architecture, with its memory. */

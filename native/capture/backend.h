@@ -31,6 +31,9 @@ class Backend {
     // What was met that a replay may not be able to repeat.
     virtual std::vector<Unfaithful> unfaithful() const { return {}; }
 
+    // The files whose content in a replay comes from more than their images: device and inode as in MAPS.
+    virtual std::vector<std::string> written_files() const { return {}; }
+
     // Detaches so that the processes go on unharmed, and hands over what is still buffered.
     virtual void detach() = 0;
 };

@@ -60,6 +60,9 @@ class EbpfBackend : public Backend {
     std::vector<Unfaithful> unfaithful() const override {
         return replay_ ? replay_->unfaithful().all() : std::vector<Unfaithful>();
     }
+    std::vector<std::string> written_files() const override {
+        return replay_ ? replay_->written() : std::vector<std::string>();
+    }
 
   private:
     // An event that did not come through its CPU's ring; it waits for its turn.
@@ -434,8 +437,9 @@ bool EbpfBackend::stop_was_taken_away(pid_t tid) const {
 void EbpfBackend::write_held(const rg_hold &hold) {
     if (replay_) {
         replay_->look_at(hold.event);
-        if (ReplayState::has_mapped(hold.event))
-            replay_->write_mapped(hold.event);
+        replay_->write_before(hold.event);
+        if (replay_->has_shared_overlay())
+            programs_.look_at_overlay();
         if (is_affinity(hold.event))
             show_all_cpus(hold.event);
     }

@@ -28,6 +28,9 @@ class EventRows {
     void add(unsigned arg, unsigned flags, std::uint64_t address, std::span<const unsigned char> bytes);
     void add(unsigned arg, std::string_view text);
 
+    // Some of the memory could not be had.
+    void mark_fault() { header_.flags |= RG_FAULT; }
+
     // Must be called once, at the end.
     void finish() { write(false); }
 

@@ -1,5 +1,6 @@
 #include "capture/images.h"
 
+#include "base/clock.h"
 #include "base/failure.h"
 
 #include <cerrno>
@@ -25,6 +26,7 @@ namespace retrograde {
 
 namespace {
 
+constexpr std::int64_t second = 1'000'000'000;
 constexpr off_t largest = 1 << 30; // docs/reference/recording-format.md
 constexpr std::size_t buffer_size = 1 << 20;
 
@@ -108,6 +110,14 @@ bool stat_mapped_file(pid_t pid, const Mapping &mapping, struct stat &status) {
     return file && ::fstat(file.get(), &status) == 0;
 }
 
+// By its path: the kernel has mapped the file that it has found below (fs/overlayfs/file.c).
+bool is_on_overlay(pid_t pid, const Mapping &mapping) {
+    struct statfs system {};
+    const std::string path = "/proc/" + std::to_string(pid) + "/root" + mapping.path;
+    return mapping.has_file() && ::statfs(path.c_str(), &system) == 0 &&
+           static_cast<unsigned long>(system.f_type) == OVERLAYFS_SUPER_MAGIC;
+}
+
 UniqueFd open_mapped_file(pid_t pid, const Mapping &mapping) {
     const UniqueFd file = find_mapped_file(pid, mapping);
     struct stat status {};
@@ -121,7 +131,7 @@ Images::Images(const std::string &recording_folder) : folder_(recording_folder) 
         folder_ += "/images";
 }
 
-std::string Images::of(pid_t pid, const Mapping &mapping) {
+std::string Images::of(pid_t pid, const Mapping &mapping, bool trust_times) {
     if (folder_.empty() || !mapping.has_file())
         return "";
     const UniqueFd file = open_mapped_file(pid, mapping);
@@ -130,10 +140,13 @@ std::string Images::of(pid_t pid, const Mapping &mapping) {
         return "";
     const Key key{status.st_dev,          status.st_ino,         status.st_size,        status.st_mtim.tv_sec,
                   status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
-    if (const auto found = known_.find(key); found != known_.end())
+    if (const auto found = known_.find(key); trust_times && found != known_.end())
         return found->second;
+    // A change within a tick of the kernel's clock leaves the times as they are.
+    const std::int64_t changed_ns = status.st_ctim.tv_sec * second + status.st_ctim.tv_nsec;
+    const bool is_settled = static_cast<std::int64_t>(read_clock_ns(CLOCK_REALTIME)) > changed_ns + second / 20;
     const std::string name = store(file.get());
-    if (!name.empty())
+    if (!name.empty() && is_settled)
         known_[key] = name;
     return name;
 }

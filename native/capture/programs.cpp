@@ -5,6 +5,7 @@
 #include "capture/replay_state.h"
 #include "capture/requirements.h"
 #include "capture/syscall_table.h"
+#include "capture/written_files.h"
 
 #include "capture.skel.h"
 #include "legacy.skel.h"
@@ -136,6 +137,7 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     bpf_program__set_autoload(skeleton->progs.on_switch, options.switches || is_replayable(options));
     for (std::size_t nr = 0; nr < RG_MAX_SYSCALLS; nr++) {
         skeleton->rodata->plans[nr] = plans()[nr];
+        skeleton->rodata->changes[nr] = static_cast<__u8>(changes_of(static_cast<int>(nr)));
         skeleton->rodata->wanted_syscalls[nr] = options.syscalls && options.syscalls->test(nr);
     }
     // Allocated in full when they are made.
@@ -154,6 +156,7 @@ template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
     capturing_ = reinterpret_cast<std::uint32_t *>(&skeleton->bss->capturing);
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
     running_ = reinterpret_cast<const rg_running *>(&skeleton->bss->running);
+    overlay_is_mapped_ = reinterpret_cast<std::uint32_t *>(&skeleton->bss->overlay_is_mapped);
 }
 
 // ---- loading ----

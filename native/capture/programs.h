@@ -34,6 +34,9 @@ class Programs {
     // ENTER events of the calls that captured threads are in; after detach().
     std::vector<rg_event> calls_in_progress() const { return retrograde::calls_in_progress(threads_, legacy_); }
 
+    // Files of overlay file systems have been mapped: from now on all that are written are looked at.
+    void look_at_overlay() { __atomic_store_n(overlay_is_mapped_, 1, __ATOMIC_RELEASE); }
+
     // Captures a process with one thread, from its next execve on.
     void follow_from_execve(pid_t pid);
 
@@ -75,7 +78,7 @@ class Programs {
     std::optional<RingMaps> rings_;
     int holds_ = -1, threads_ = -1, losses_ = -1;
     std::int64_t *live_threads_ = nullptr;
-    std::uint32_t *capturing_ = nullptr;
+    std::uint32_t *capturing_ = nullptr, *overlay_is_mapped_ = nullptr;
     const rg_running *running_ = nullptr;
     const std::uint64_t *held_events_ = nullptr, *lost_events_ = nullptr;
     std::uint64_t losses_seen_ = 0;

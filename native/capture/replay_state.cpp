@@ -96,7 +96,7 @@ bool is_replayable(const Options &options) {
 }
 
 ReplayState::ReplayState(EventWriter &writer, const std::string &recording_folder)
-    : writer_(writer), images_(recording_folder) {}
+    : writer_(writer), images_(recording_folder), files_(writer) {}
 
 void ReplayState::write_start(pid_t tid, std::uint64_t now) {
     GeneralRegisters registers{};
@@ -137,10 +137,17 @@ void ReplayState::add_map(EventRows &rows, pid_t tid, const std::vector<Mapping>
                           std::vector<std::string> &images) {
     std::string text;
     for (const Mapping &mapping : map) {
-        images.push_back(images_.of(tid, mapping));
+        images.push_back(images_.of(tid, mapping, !files_.may_be_stored_to(mapping)));
         text += maps_line(mapping, images.back());
     }
     rows.add(RG_SEG_MAPS, text);
+}
+
+void ReplayState::note_file(pid_t tid, const Mapping &mapping) {
+    struct stat status {};
+    if (mapping.has_file() && stat_mapped_file(tid, mapping, status))
+        files_.mapped(mapping, status);
+    has_shared_overlay_ |= mapping.is_shared() && is_on_overlay(tid, mapping);
 }
 
 void ReplayState::add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const {
@@ -191,6 +198,13 @@ void ReplayState::add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std
     end_run(end);
 }
 
+void ReplayState::write_before(const rg_event &call) {
+    if (has_mapped(call))
+        write_mapped(call);
+    else
+        files_.write_changes(call);
+}
+
 bool ReplayState::has_mapped(const rg_event &call) {
     const bool failed = call.result < 0 && call.result >= -4095;
     if (call.kind != RG_SYSCALL || (call.flags & RG_COMPAT) || failed)
@@ -212,11 +226,17 @@ void ReplayState::write_mapped(const rg_event &call) {
     event.cpu = call.cpu;
     event.args[0] = start;
     event.args[1] = length;
+    struct stat status {};
+    if (!map.empty() && map[0].has_file() && stat_mapped_file(tid, map[0], status) && S_ISREG(status.st_mode))
+        event.args[2] = static_cast<__u64>(status.st_size);
     EventRows rows(writer_, buffer_, event);
     std::vector<std::string> images;
     add_map(rows, tid, map, images);
     for (std::size_t i = 0; i < map.size(); i++) {
         note_sharing(tid, map[i]);
+        note_file(tid, map[i]);
+        if (call.nr == SYS_mmap)
+            files_.mapped(map[i], tid, call.args[4]);
         if (images[i].empty() || map[i].changes_unseen())
             add_content(rows, tid, map[i]);
     }

@@ -7,6 +7,7 @@
 #include "capture/images.h"
 #include "capture/options.h"
 #include "capture/unfaithful.h"
+#include "capture/written_files.h"
 
 #include <sys/types.h>
 #include <vector>
@@ -30,19 +31,29 @@ class ReplayState {
     // Writes that row.
     void write_mapped(const rg_event &call);
 
+    // Writes what stands before the row of a call, whose thread is stopped behind it: MAPPED, WRITTEN.
+    void write_before(const rg_event &call);
+    // Whether a file of an overlay file system has been mapped shared.
+    bool has_shared_overlay() const { return has_shared_overlay_; }
+    // The files whose content comes from more than their images (END, "written").
+    std::vector<std::string> written() const { return files_.changing(); }
+
     // Takes note of what a replay may not repeat. To be called for each call's event, before its row is written.
     void look_at(const rg_event &event) { unfaithful_.look_at(event, writer_.events()); }
     const UnfaithfulList &unfaithful() const { return unfaithful_; }
 
   private:
     void add_map(EventRows &rows, pid_t tid, const std::vector<Mapping> &map, std::vector<std::string> &images);
+    void note_file(pid_t tid, const Mapping &mapping);
     void note_sharing(pid_t tid, const Mapping &mapping);
     void add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const;
     void add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std::uint64_t end) const;
 
     EventWriter &writer_;
     Images images_;
+    WrittenFiles files_;
     UnfaithfulList unfaithful_;
+    bool has_shared_overlay_ = false;
     std::vector<unsigned char> buffer_;
 };
 

@@ -267,6 +267,9 @@ std::string Session::end(const std::string &reason, const std::string &error) {
     json.end_array().key("unfaithful").begin_array();
     for (const Unfaithful &thing : backend_->unfaithful())
         json.begin_object().member("what", thing.what).member("seq", thing.seq).end_object();
+    json.end_array().key("written").begin_array();
+    for (const std::string &file : backend_->written_files())
+        json.value(file);
     json.end_array().end_object();
     return json.text();
 }

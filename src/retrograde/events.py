@@ -25,6 +25,7 @@ class Kind(enum.IntEnum):
     START = 9
     MAPPED = 10
     TRAP = 11
+    WRITTEN = 12
 
 
 class EventFlag(enum.IntFlag):

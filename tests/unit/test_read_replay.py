@@ -16,6 +16,7 @@ from tests.support.recording_writer import (
     START,
     SWITCH,
     TRAP,
+    WRITTEN,
     Memory,
     RecordingWriter,
     Row,
@@ -101,6 +102,8 @@ def test_what_is_lacking_or_odd_is_left_out(tmp_path: Path, capsys: pytest.Captu
             Row(nr=-1, kind=MAPPED, args=(0, 1), memory=[Memory(MAPS, b"1-2 r-xp 0 0:0 0 x\x1b /a\tb\x9b\n")]),
             Row(nr=-1, kind=TRAP, args=(9, 2**64 - 1)),
             Row(nr=-1, kind=SWITCH, args=(7, 1)),
+            Row(nr=-1, kind=WRITTEN, args=(0, 8 << 32 | 0x101, 1234, 4096, 9000, 8)),
+            Row(nr=-1, kind=WRITTEN, args=(1, 77, 0, 0x7000, 0, 8)),
         ]
     )
     writer.end()
@@ -111,4 +114,6 @@ def test_what_is_lacking_or_odd_is_left_out(tmp_path: Path, capsys: pytest.Captu
         "mapped memory addr=0x0-0x1 perms=r-xp image=x\\x1b path=/a\\tb\\x9b",
         "trap system insn=9 at=0xffffffffffffffff",
         "switch sched next=7 state=1(sleeping)",
+        "written file file=08:101/1234 offset=4096 length=8 size=9000",
+        "written file process=77 addr=0x7000 length=8",
     ]

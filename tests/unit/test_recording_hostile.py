@@ -63,7 +63,9 @@ rows = st.lists(
     st.builds(
         w.Row,
         nr=st.one_of(st.just(-1), st.integers(-(2**31), 2**31 - 1), st.integers(0, 300)),
-        kind=st.one_of(st.sampled_from([w.START, w.MAPPED, w.TRAP, w.SIGNAL, w.SWITCH, w.DATA]), st.integers(0, 255)),
+        kind=st.one_of(
+            st.sampled_from([w.START, w.MAPPED, w.TRAP, w.WRITTEN, w.SIGNAL, w.SWITCH, w.DATA]), st.integers(0, 255)
+        ),
         flags=st.one_of(st.sampled_from([0, 4]), st.integers(0, 255)),
         args=st.tuples(*[numbers] * 6),
         memory=st.lists(memory, max_size=4),

@@ -19,6 +19,7 @@ _OTHER_CATEGORIES: dict[int, str] = {
     Kind.START: "process",
     Kind.MAPPED: "memory",
     Kind.TRAP: "system",
+    Kind.WRITTEN: "file",
 }
 
 

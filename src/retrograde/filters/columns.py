@@ -33,7 +33,17 @@ _UNKNOWN = _OTHER + 16
 _INDICES = _UNKNOWN + 1
 _RAW_ARGUMENT = "evt.rawarg."
 _RESULT, _ABSENT, _UNDECIDED = 6, -1, -2  # where a value is, besides the numbers of arguments
-_OTHER_KINDS = (Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.SIGNAL, Kind.SWITCH, Kind.START, Kind.MAPPED, Kind.TRAP)
+_OTHER_KINDS = (
+    Kind.FORK,
+    Kind.EXEC,
+    Kind.EXIT,
+    Kind.SIGNAL,
+    Kind.SWITCH,
+    Kind.START,
+    Kind.MAPPED,
+    Kind.TRAP,
+    Kind.WRITTEN,
+)
 
 # Fields that are told by an event's kind and the line of the syscall table.
 CALL_FIELDS = frozenset(
@@ -92,7 +102,7 @@ def call_indices(batch: Batch) -> NDArray[np.intp]:
     known = (kind <= Kind.ENTER) & (kind >= Kind.SYSCALL) & (nr >= 0) & (nr < _NUMBERS)
     known &= (batch.flags & int(EventFlag.COMPAT)) == 0
     indices = np.where(known, nr + (kind - 1) * _NUMBERS, _UNKNOWN)
-    other = (kind >= Kind.FORK) & (kind <= Kind.TRAP) & (kind != Kind.DATA)
+    other = (kind >= Kind.FORK) & (kind <= Kind.WRITTEN) & (kind != Kind.DATA)
     if other.any():
         indices[other] = _OTHER + kind[other]
     return indices

@@ -25,6 +25,7 @@ OTHER_TYPES: dict[int, str] = {
     Kind.START: "start",
     Kind.MAPPED: "mapped",
     Kind.TRAP: "trap",
+    Kind.WRITTEN: "written",
 }
 COMPAT_ABI = {"x86_64": "i386", "arm64": "arm"}
 

@@ -59,7 +59,7 @@ def switch_pairs(arch: str, args: tuple[int, ...], segments: list[SegmentTuple])
 
 
 def replay_pairs(arch: str, kind: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> Pairs:
-    """Return (name, text) pairs of a START, MAPPED or TRAP event; none of another kind."""
+    """Return (name, text) pairs of a START, MAPPED, TRAP or WRITTEN event; none of another kind."""
     if kind == Kind.TRAP:
         return [("insn", _TRAPS.get(args[0], str(args[0]))), ("at", f"{args[1]:#x}")]
     if kind == Kind.START:
@@ -68,6 +68,8 @@ def replay_pairs(arch: str, kind: int, args: tuple[int, ...], segments: list[Seg
         return [*pairs, ("mappings", str(len(_lines(segments))))]
     if kind == Kind.MAPPED:
         return _mapped_pairs(args, segments)
+    if kind == Kind.WRITTEN:
+        return _written_pairs(args)
     return []
 
 
@@ -79,3 +81,11 @@ def _mapped_pairs(args: tuple[int, ...], segments: list[SegmentTuple]) -> Pairs:
     first = _mapping(lines[0])
     pairs += [(name, text) for name, text in first._asdict().items() if text and text != "-"]
     return pairs if len(lines) == 1 else [*pairs, ("mappings", str(len(lines)))]
+
+
+def _written_pairs(args: tuple[int, ...]) -> Pairs:
+    what, where, inode, offset, size, length = args[:6]
+    if what == 1:
+        return [("process", str(where)), ("addr", f"{offset:#x}"), ("length", str(length))]
+    file = f"{where >> 32:02x}:{where & 0xFFFFFFFF:02x}/{inode}"
+    return [("file", file), ("offset", str(offset)), ("length", str(length)), ("size", str(size))]
