@@ -1,0 +1,508 @@
+"""The Python API of replays, on real recorded programs: what a script sees."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import retrograde as api
+from retrograde.errors import CannotError, NotFoundError, UsageError
+from tests.support.altered import Altered
+from tests.support.commands import PROGRAMS, retrograde
+from tests.support.gdb_runs import needs_gdb
+
+pytest.importorskip("retrograde.replay._core", reason="the replayer's Python module is not built", exc_type=ImportError)
+
+from retrograde.replay.backtrace import Frame
+from retrograde.replay.failures import ReplayDivergenceError
+from retrograde.replay.replay import Replay
+
+Record = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory, capture_program: Path) -> Record:
+    """Returns a function that compiles a program, records its run, once for the same words, and removes it."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def recorded(name: str, *options: str, strip: tuple[str, ...] = (), run: str = "") -> Path:
+        words = (name, *options, *strip, run)
+        if words not in made:
+            folder = tmp_path_factory.mktemp(name)
+            program = folder / name
+            subprocess.run(
+                ["gcc", "-g", "-O0", "-w", "-pthread", "-o", str(program), str(PROGRAMS / f"{name}.c"), *options],
+                check=True,
+                cwd=folder,
+            )
+            if strip:
+                subprocess.run([*strip, str(program)], check=True, cwd=folder)
+            command = ["sh", "-c", run.format(program)] if run else [str(program)]
+            said = retrograde("record", "-q", "-o", str(folder / "recording"), "--", *command).stderr
+            if "can't be recorded" in said:
+                pytest.skip(said)
+            program.unlink()  # the recording has all that is needed
+            made[words] = folder / "recording"
+        return made[words]
+
+    return recorded
+
+
+@pytest.fixture
+def looked_at(record: Record) -> Iterator[Replay]:
+    with api.open(record("looked_at")) as recording, recording.replay() as replay:
+        yield replay
+
+
+def _own(frames: list[Frame]) -> list[str]:
+    """Return the frames of the program itself: function and line."""
+    return [f"{frame.function}:{frame.line}" for frame in frames if frame.file is not None]
+
+
+def _line(text: str, name: str = "looked_at") -> int:
+    """Return the number of the line of a program that has a text."""
+    lines = (PROGRAMS / f"{name}.c").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+# ---- going to places ----
+
+
+def test_every_call_of_a_function_forwards_and_backwards(looked_at: Replay) -> None:
+    r = looked_at
+    assert not r.at_end()
+    forwards = []
+    while r.run_to("square"):
+        assert r.describe() == f"square at looked_at.c:{_line('int square(int x)')}"
+        assert r.regs.pc == r.regs["rip"] == r.symbol("square")
+        forwards.append((r.regs.arguments[0], r.event))
+    assert [argument for argument, _ in forwards] == [0, 1, 2, 9]
+    assert r.at_end()
+    backwards = []
+    while r.run_to("square", backwards=True):
+        backwards.append((r.regs.arguments[0], r.event))
+    assert backwards == forwards[::-1]
+    assert not r.at_end()
+    assert r.describe() == "? in ld-linux-x86-64.so.2" or "ld-linux" in r.describe()
+
+
+def test_the_first_of_several_places_stops(looked_at: Replay) -> None:
+    r = looked_at
+    met = []
+    while r.run_to("from_handler", "compare", f"looked_at.c:{_line('return x * x')}"):
+        met.append(r.place().function)
+    # The library's qsort may compare as often as it likes.
+    assert [name for at, name in enumerate(met) if met[at - 1 : at] != [name]] == [
+        "square", "from_handler", "compare", "square",
+    ]  # fmt: skip
+
+
+def test_a_function_returns_what_it_has_computed(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("main")
+    results = []
+    for _ in range(4):
+        r.run_to("square")
+        caller = r.backtrace()[1]
+        r.run_to(caller.pc)
+        assert r.regs.sp == r.backtrace()[0].cfa - 16 - (r.regs.fp - r.regs.sp)
+        results.append(r.regs.result)
+    assert results == [0, 1, 4, 81]
+
+
+def test_events(looked_at: Replay) -> None:
+    r = looked_at
+    calls = list(r.recording.events("evt.type = getppid"))
+    assert len(calls) == 3
+    counts = []
+    for call in calls:
+        r.seek(call)
+        assert r.event == call.seq
+        assert r.time == call.enter
+        assert _own(r.backtrace()) == [f"main:{_line('getppid();')}"]
+        counts.append(r.memory.integer(r.symbol("counter"), 4))
+    assert counts == [1, 2, 3]
+    assert r.run_to(event=calls[0], backwards=True)
+    assert r.event == calls[0].seq
+    with pytest.raises(UsageError, match=r"earlier.*\n.*r\.seek"):
+        r.run_to(event=calls[0].seq - 1)
+    with pytest.raises(UsageError, match="no event 1000000"):
+        r.seek(1000000)
+    with pytest.raises(UsageError, match="a place or"):
+        r.run_to()
+
+
+def test_a_moment_is_remembered(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("from_handler")
+    here, counter = r.checkpoint(), r.symbol("counter")
+    regs = dict(r.regs)
+    assert r.memory.integer(counter, 4) == 3
+    r.seek_end()
+    assert r.memory.integer(counter, 4) > 13
+    r.restore(here)
+    assert r.memory.integer(counter, 4) == 3
+    assert dict(r.regs) == regs
+    with pytest.raises(UsageError, match="no checkpoint 77"):
+        r.restore(77)
+
+
+def test_instructions(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("square")
+    places = [dict(r.regs)]
+    for _ in range(6):
+        assert r.step() == 1
+        places.append(dict(r.regs))
+    assert len({place["rip"] for place in places}) == 7
+    assert r.step(-6) == 6
+    assert dict(r.regs) == places[0]
+    assert r.step(6) == 6
+    assert dict(r.regs) == places[6]
+
+
+def test_the_start_and_the_end_are_no_further(looked_at: Replay) -> None:
+    r = looked_at
+    assert r.step(-3) == 0
+    r.seek_end()
+    end = r.event
+    assert r.at_end()
+    assert r.step(3) <= 1
+    assert r.event == end
+    assert r.regs.pc == 0
+    assert r.run_to("main") is False
+
+
+def test_a_name_of_a_later_program(record: Record) -> None:
+    with api.open(record("looked_at", run="exec {0} again")) as recording, recording.replay() as r:
+        assert r.run_to("square")
+        assert r.describe().startswith("square at looked_at.c:")
+        r.seek_end()
+        assert r.regs.pc == 0
+
+
+# ---- who wrote ----
+
+
+def test_the_last_write_of_an_instruction(looked_at: Replay) -> None:
+    r = looked_at
+    r.seek_end()
+    counter = r.symbol("counter")
+    value = r.memory.integer(counter, 4)
+    functions = []
+    for _ in range(25):
+        write = r.last_write(counter, 4)
+        assert write is not None
+        assert (write.call, write.address, write.pc) == (None, counter, r.regs.pc)
+        assert int.from_bytes(write.new, "little") == value
+        value = int.from_bytes(write.old, "little")
+        assert r.memory.integer(counter, 4) == value
+        functions.append((write.function, write.line))
+    assert functions[:21] == [("go_deep", _line("square(9)") + 1)] * 21
+    assert functions[21] == ("square", _line("counter++"))
+    assert functions[22] == ("compare", _line("*(const long *)a") - 1)
+
+
+def test_the_last_write_of_a_system_call(looked_at: Replay) -> None:
+    r = looked_at
+    r.seek_end()
+    (read,) = r.recording.events("evt.type = read and evt.rawres = 5")
+    write = r.last_write(r.symbol("buffer"), 8)
+    assert write is not None
+    assert (write.call, write.event, write.old, write.new) == ("read", read.seq, bytes(8), b"hello\0\0\0")
+    assert r.event == read.seq
+    assert _own(r.backtrace()) == [f"main:{_line('read(ends[0]')}"]
+    assert re.fullmatch(rf"event {read.seq}, thread \d+: read\(\) in .* wrote 68656c6c6f000000 over 0+", str(write))
+    assert r.last_write(r.symbol("buffer"), 8) is None
+    assert r.describe().endswith("in ld-linux-x86-64.so.2")
+
+
+def test_the_next_write(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("main")
+    counter = r.symbol("counter")
+    for number in range(3):
+        write = r.next_write(counter, 4)
+        assert write is not None
+        assert (write.function, write.new[0], write.old[0]) == ("square", number + 1, number)
+        assert r.memory.integer(counter, 4) == number + 1
+    again = r.last_write(counter, 4)
+    assert again == write
+    r.run_to("go_deep")
+    while r.next_write(counter, 4):
+        assert not r.at_end()
+    assert r.at_end()
+
+
+def test_memory_that_cannot_be_watched(looked_at: Replay) -> None:
+    looked_at.run_to("main")
+    with pytest.raises(api.RetrogradeError, match="do not fit"):
+        looked_at.last_write(looked_at.symbol("numbers"), 4096)
+    assert looked_at.describe().startswith("main ")
+
+
+# ---- stacks ----
+
+
+def test_through_a_callback_of_a_library(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("compare")
+    frames = r.backtrace()
+    assert _own(frames) == [f"compare:{_line('static int compare')}", f"main:{_line('qsort(numbers')}"]
+    main = [frame.function for frame in frames].index("main")
+    assert main > 1
+    assert all((frame.module or "").endswith("libc.so.6") for frame in frames[1:main])
+    assert frames[-1].function == "_start"
+    cfas = [frame.cfa for frame in frames if frame.cfa is not None]
+    assert cfas == sorted(cfas)
+
+
+def test_through_a_signal_handler(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("from_handler")
+    frames = r.backtrace()
+    assert [line.partition(":")[0] for line in _own(frames)] == ["from_handler", "handler", "main"]
+    assert [frame.signal for frame in frames[:4]] == [False, False, True, False]
+    assert _own(frames)[2] == f"main:{_line('raise(SIGUSR1)')}"
+
+
+def test_through_a_call_of_nothing(looked_at: Replay) -> None:
+    r = looked_at
+    r.seek_end()
+    frames = r.backtrace()
+    assert frames[0].pc == 0
+    assert frames[0].function is None
+    assert _own(frames) == [f"fail:{_line('nothing();')}", f"main:{_line('    fail();')}"]
+
+
+def test_a_deep_stack_and_a_limit(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("main")
+    r.run_to("go_deep")
+    r.run_to("square")
+    assert [line.partition(":")[0] for line in _own(r.backtrace())] == ["square", *["go_deep"] * 21, "main"]
+    assert len(r.backtrace(7)) == 7
+
+
+def test_frames_are_those_of_gdb(record: Record) -> None:
+    needs_gdb()
+    recording = record("looked_at")
+    places = ["compare", "from_handler"]
+    # Without the libraries' debugging information of this machine, from which it makes up frames of tail calls.
+    commands = ["set debug-file-directory /nowhere", "set backtrace past-main on", "handle SIGUSR1 nostop noprint pass"]
+    commands += [f"break {place}" for place in places]
+    commands += [command for _ in places for command in ("continue", "echo =\\n", "backtrace")]
+    words = [word for command in commands for word in ("-ex", command)]
+    ran = retrograde("replay", str(recording), "--quiet", "--", "-nx", "-batch", *words)
+    with api.open(recording) as opened, opened.replay() as r:
+        for place, text in zip(["from_handler", "compare"], ran.stdout.split("=\n")[1:], strict=True):
+            r.run_to(place)
+            listed = [int(pc, 16) for pc in re.findall(r"^#[1-9]\d* +(0x\w+) in ", text, re.MULTILINE)]
+            assert len(listed) > 3
+            assert [frame.pc for frame in r.backtrace()[1:] if not frame.signal] == listed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-O2",),
+        ("-O2", "-fno-asynchronous-unwind-tables", "-gdwarf-4"),  # .debug_frame alone
+        ("-static",),
+        ("-no-pie", "-gdwarf-2", "-gstrict-dwarf"),
+        ("-gz", "-gdwarf-4"),
+        ("-gdwarf64",),
+        ("-ffunction-sections", "-Wl,--gc-sections", "-Wl,-z,separate-code"),
+        ("-Wl,--no-eh-frame-hdr", "-static"),
+    ],
+    ids=" ".join,
+)
+def test_however_it_was_compiled(record: Record, options: tuple[str, ...]) -> None:
+    with api.open(record("looked_at", "-fno-inline", *options)) as recording, recording.replay() as r:
+        r.run_to("from_handler")
+        frames = r.backtrace()
+        functions = [frame.function for frame in frames if frame.file and frame.file.endswith("looked_at.c")]
+        assert functions in (["from_handler", "handler", "main"], ["from_handler", "main"])  # a tail call
+        assert r.run_to("compare")
+        assert _line("static int compare") <= (r.place().line or 0) <= _line("*(const long *)a")
+        assert "main" in [frame.function for frame in r.backtrace()]
+
+
+def test_without_symbols(record: Record) -> None:
+    with api.open(record("looked_at", "-Wl,-E", strip=("strip", "--strip-all"))) as recording, recording.replay() as r:
+        assert r.run_to("from_handler")  # what others may call has a name still
+        frames = r.backtrace()
+        assert frames[0].file is None
+        assert str(frames[0]).endswith(" from_handler in looked_at")
+        assert "main" in [frame.function for frame in frames]
+
+
+def test_by_frame_pointers(record: Record) -> None:
+    options = ("-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-Wl,-E")
+    with api.open(record("looked_at", *options, strip=("strip", "--strip-all"))) as recording, recording.replay() as r:
+        r.run_to("main")
+        r.run_to("square")
+        r.step(2)  # push %rbp; mov %rsp,%rbp
+        functions = [frame.function for frame in r.backtrace()]
+        assert functions[:2] == ["square", "main"]
+        assert functions[-1] == "_start"
+
+
+def test_separate_debugging_information(record: Record, tmp_path: Path) -> None:
+    """It is read where it is asked for, and nowhere else."""
+    apart = tmp_path / "debug"
+    script = (
+        "set -e; id=$(readelf -n $1 | sed -n 's/.*Build ID: //p'); "
+        f"mkdir -p {apart}/.build-id/$(echo $id | cut -c1-2); "
+        f"objcopy --only-keep-debug $1 {apart}/.build-id/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-).debug; "
+        "strip $1"
+    )
+    place = record("looked_at", "-Wl,--build-id", strip=("sh", "-c", script, "sh"))
+    with api.open(place) as recording:
+        with recording.replay() as r, pytest.raises(NotFoundError, match="no symbol square"):
+            r.symbol("square")
+        with recording.replay(debug_directories=[apart]) as r:
+            r.run_to("from_handler")
+            assert _own(r.backtrace())[1] == f"handler:{_line('from_handler(number);')}"
+        for file in apart.rglob("*.debug"):
+            file.write_bytes(b"\x7fELF nonsense")
+        with recording.replay(debug_directories=[apart]) as r, pytest.raises(CannotError, match="no debugging"):
+            r.symbol("square")
+
+
+# ---- registers, memory, names ----
+
+
+def test_registers(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("square")
+    assert r.regs.rip == r.regs["rip"] == r.regs.pc
+    assert r.regs.rsp == r.regs.sp
+    assert {"rax", "r15", "eflags", "fs_base"} <= set(r.regs)
+    assert 0 <= r.regs.xmm0 < 1 << 128
+    assert "rip      0x" in repr(r.regs)
+    with pytest.raises(AttributeError, match="no register r16"):
+        _ = r.regs.r16
+    with pytest.raises(NotFoundError, match="no register xmm16"):
+        _ = r.regs["xmm16"]
+
+
+def test_memory(looked_at: Replay) -> None:
+    r = looked_at
+    r.run_to("go_deep")
+    buffer, numbers = r.symbol("buffer"), r.symbol("numbers")
+    assert r.memory[buffer : buffer + 5] == b"hello"
+    assert r.memory[buffer] == ord("h")
+    assert r.memory.string(buffer) == b"hello"
+    assert r.memory.string(buffer, 3) == b"hel"
+    assert [r.memory.integer(numbers + 8 * at) for at in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(NotFoundError, match="no memory at 0x10"):
+        r.memory.read(16, 4)
+    with pytest.raises(LookupError):
+        r.memory.string(16)
+    for wrong in (slice(None, 3), slice(8, 4), slice(0, 8, 2), slice(0, 1 << 40)):
+        with pytest.raises(UsageError):
+            _ = r.memory[wrong]
+
+
+def test_names(looked_at: Replay) -> None:
+    r = looked_at
+    with pytest.raises(NotFoundError, match="no symbol sqare in what is loaded\ndid you mean square"):
+        r.symbol("sqare")
+    with pytest.raises(NotFoundError, match=r"no code of nowhere\.c:12"):
+        r.run_to("nowhere.c:12")
+    assert r.describe(r.symbol("square") + 8).startswith("square+8 at looked_at.c:")
+    assert r.describe(16) == "?"
+    assert r.symbol("handler") < r.symbol("main")  # it is static
+    r.run_to("main")
+    assert r.describe(r.symbol("qsort")).startswith("qsort in libc")
+
+
+def test_behind_the_end_there_is_no_process(looked_at: Replay) -> None:
+    r = looked_at
+    r.seek(r.debuggee.size)
+    assert r.at_end()
+    assert r.threads == []
+    for question in (lambda: r.regs, lambda: r.memory, r.backtrace, lambda: r.symbol("main"), r.describe):
+        with pytest.raises(UsageError, match="has ended before event"):
+            question()
+    r.seek_end()
+    assert r.backtrace()[1].function == "fail"
+
+
+# ---- threads and processes ----
+
+
+def test_threads(record: Record) -> None:
+    with api.open(record("workers")) as recording, recording.replay() as r:
+        r.seek_end()
+        total = r.symbol("sum")
+        assert r.memory.integer(total) == 13
+        writers = set()
+        for _ in range(3):
+            write = r.last_write(total)
+            assert write is not None
+            assert (write.function, write.line) == ("work_on", _line("__atomic_add_fetch", "workers"))
+            assert r.thread.tid == write.tid
+            writers.add((int.from_bytes(write.new, "little") - int.from_bytes(write.old, "little"), r.thread.name))
+        assert writers == {(1, "first"), (2, "second"), (10, "workers")}
+        while r.run_to("work_on"):
+            pass
+        r.run_to("work_on", backwards=True)
+        assert sorted(thread.name for thread in r.threads) == ["first", "second", "workers"]
+        assert r.thread.tid in [thread.tid for thread in r.threads]
+        assert r.regs.pc == r.thread.regs.pc == r.symbol("work_on")
+        for thread in r.threads:
+            functions = [frame.function for frame in thread.backtrace()]
+            assert ("work" in functions) == (thread.name != "workers")
+            assert ("main" in functions) == (thread.name == "workers")
+
+
+def test_a_child(record: Record) -> None:
+    with api.open(record("workers")) as recording:
+        child = max(process.pid for process in recording.processes)
+        with recording.replay() as parent:
+            assert not parent.run_to("in_child")
+        with recording.replay(child) as r:
+            assert r.pid == child
+            assert r.run_to("in_child")
+            assert [line.partition(":")[0] for line in _own(r.backtrace())] == ["in_child", "main"]
+            total = r.symbol("sum")
+            assert r.last_write(total) is None
+            write = r.next_write(total)
+            assert write is not None
+            assert (write.old[0], write.new[0], write.function) == (13, 77, "in_child")
+            r.seek_end()
+            assert r.at_end()
+        with pytest.raises(UsageError, match="no process 1"):
+            recording.replay(1)
+
+
+# ---- a run that goes another way ----
+
+
+def test_a_divergence_names_the_line(record: Record, tmp_path: Path) -> None:
+    altered = Altered.of(record("looked_at"))
+    changed = 0
+    for row in altered.rows:
+        for segment in row.memory:
+            if segment.data == b"hello" and segment.flags & 1:
+                segment.data = b"HELLO"
+                changed += 1
+    assert changed == 1
+    folder = altered.write(tmp_path / "altered")
+    where = rf"\n  0x\w+ main\+\d+ at looked_at\.c:{_line('read(ends[0]')}\n"
+    with api.open(folder) as recording, recording.replay() as r:
+        with pytest.raises(ReplayDivergenceError, match=where) as caught:
+            r.seek_end()
+        assert f"divergence at event {caught.value.event}, thread {caught.value.tid}: " in str(caught.value)
+        assert "\nthe last events of the thread:\n" in str(caught.value)
+        assert "\nregisters:\n" in str(caught.value)
+        assert str(caught.value).count("divergence at event") == 1
+    checked = retrograde("replay", str(folder), "--check", "--quiet")
+    assert checked.returncode == 4
+    assert re.search(where, checked.stderr)
+    assert "HELLO" in checked.stderr
