@@ -25,11 +25,24 @@ _SEGMENT_COLUMNS = (1, 1, 4, 8, 8)
 
 @dataclass
 class Block:
-    """A block: rows where it holds events, else a payload."""
+    """A block: rows where it holds events, else a payload.
+
+    Attributes:
+        overwritten: bytes of the payload that are written over at last: offset (modulo its length) and value.
+    """
 
     kind: int
     payload: bytes = b""
     rows: list[w.Row] = field(default_factory=list)
+    overwritten: list[tuple[int, int]] = field(default_factory=list)
+
+    def bytes(self) -> bytes:
+        """Return the payload."""
+        payload = bytearray(w.events_payload(self.rows) if self.kind == w.EVENTS else self.payload)
+        for offset, value in self.overwritten:
+            if payload:
+                payload[offset % len(payload)] = value
+        return bytes(payload)
 
 
 @dataclass
@@ -75,13 +88,11 @@ class Altered:
             options = {"index": index, "first_seq": seq, "stamp": 0x5EEDCAFE, "version": self.version}
             if block.kind == w.EVENTS:
                 exits = [row.exit for row in block.rows] or [0]
-                payload = w.events_payload(block.rows)
-                stream.append(
-                    w.block(w.EVENTS, payload, count=len(block.rows), times=(min(exits), max(exits)), **options)
-                )
+                times = (min(exits) % (1 << 64), max(exits) % (1 << 64))
+                stream.append(w.block(w.EVENTS, block.bytes(), count=len(block.rows), times=times, **options))
                 seq += len(block.rows)
             else:
-                stream.append(w.block(block.kind, block.payload, **options))
+                stream.append(w.block(block.kind, block.bytes(), **options))
             if block.kind == w.END:
                 (folder / "info.json").write_bytes(block.payload)
         (folder / "events-000000").write_bytes(b"".join(stream))

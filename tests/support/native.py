@@ -14,7 +14,12 @@ _REPLAY = "retrograde-replay"
 
 
 def find_replay_program() -> Path:
-    """Return the path of the program that checks recordings without Python; the test is skipped where it is missing."""
+    """Return the path of the program that checks recordings without Python: ``$RETROGRADE_TEST_REPLAY``, else as built.
+
+    The test is skipped where it is missing.
+    """
+    if chosen := os.environ.get("RETROGRADE_TEST_REPLAY"):  # a sanitized one: `make fuzz`
+        return Path(chosen).resolve(strict=True)
     try:
         folder = find_capture_program().parent
     except CannotError as error:

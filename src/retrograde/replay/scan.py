@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +29,7 @@ class ProcessFacts:
         status: its wait status.
         failure: the event of the signal that ended it, or None.
         programs: the paths of what it executed.
+        deadly: events of signals without a handler, by their number.
     """
 
     pid: int
@@ -37,6 +39,7 @@ class ProcessFacts:
     status: int = 0
     failure: int | None = None
     programs: list[str] = field(default_factory=list)
+    deadly: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -97,9 +100,12 @@ def _take(result: ReplayScan, batch: Batch, index: int) -> None:
         process.programs.append(path.decode("utf-8", "surrogateescape"))
     elif kind == Kind.EXIT and int(batch.args[0][index]) == 1:
         process.end, process.status = seq, int(batch.result[index])
+        process.failure = process.deadly.get(process.status & 0x7F)
     elif kind == Kind.SIGNAL:
         if not any(segment.arg == SegmentArg.HANDLER_REGISTERS for segment in batch.segments(index)):
-            process.failure = seq
+            # A signal that ends a process reaches one thread of it, and SIGKILL then the others.
+            number = int(batch.nr[index])
+            process.deadly[number] = process.deadly.get(number, seq) if number == signal.SIGKILL else seq
     elif kind in (Kind.START, Kind.MAPPED):
         if kind == Kind.START and result.start is None:
             result.start = seq
