@@ -34,6 +34,8 @@ constexpr int vetoed_calls[] = {SYS_io_uring_setup,
 constexpr int feigned_calls[] = {SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr,
                                  SYS_sched_getscheduler};
 
+constexpr int command_priority = 1; // of real time
+
 // A seccomp filter; jumps are forwards, by a number of instructions.
 class Filter {
   public:
@@ -112,6 +114,13 @@ void bind(pid_t tid, const cpu_set_t &cpus) {
     ::sched_setaffinity(tid, sizeof cpus, &cpus);
 }
 
+cpu_set_t only(int cpu) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    return cpus;
+}
+
 } // namespace
 
 Serialisation::Serialisation() {
@@ -122,12 +131,9 @@ Serialisation::Serialisation() {
 }
 
 bool Serialisation::apply_in_child() const {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu_, &one);
-    bind(0, one);
+    bind(0, only(cpu_));
     // Round robin and not first-in-first-out: a thread that spins for another that waits would never end.
-    schedule(0, SCHED_RR, 1);
+    schedule(0, SCHED_RR, command_priority);
     const bool real_time = ::sched_getscheduler(0) == SCHED_RR;
     if (!real_time)
         schedule(0, SCHED_BATCH, 0);
@@ -141,7 +147,15 @@ void Serialisation::keep_out_of_the_way() const {
     if (CPU_COUNT(&others) > 0)
         bind(0, others);
     else
-        schedule(0, SCHED_FIFO, 2);
+        schedule(0, SCHED_FIFO, command_priority + 1);
+}
+
+void Serialisation::take_turns_with(pid_t command) const {
+    bind(0, only(cpu_));
+    if (::sched_getscheduler(command) != SCHED_RR)
+        return;
+    schedule(command, SCHED_RR, command_priority + 1);
+    schedule(0, SCHED_FIFO, command_priority + 2);
 }
 
 void Serialisation::undo(pid_t tid) const {

@@ -20,6 +20,10 @@ class Serialisation {
     // In the capture: leaves the CPU to the command, or, where there is no other, comes first on it.
     void keep_out_of_the_way() const;
 
+    // In a capture that lets the command run and waits for it in turns: the two change fastest on one CPU, and must not
+    // wait for another recording's command at each change. To be called by the thread that does so.
+    void take_turns_with(pid_t command) const;
+
     // Undoes it for a thread that goes on without us, but for what is refused.
     void undo(pid_t tid) const;
 
