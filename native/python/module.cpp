@@ -72,17 +72,15 @@ Session *open_session(const std::string &folder, const std::set<std::uint32_t> &
 
 Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, std::uint64_t steps,
          std::uint64_t time_limit_ns, bool stops,
-         const std::optional<std::tuple<std::uint32_t, std::uint64_t, nb::bytes>> &place,
-         const std::vector<std::uint64_t> &stop_at) {
+         const std::optional<std::tuple<std::uint32_t, std::uint64_t, nb::bytes>> &place, std::uint64_t pass) {
     RunRequest request;
     request.until_event = until_event;
     request.step_tid = step_tid;
     request.steps = steps;
     request.time_limit_ns = time_limit_ns;
     request.stops = stops;
-    request.stop_at = stop_at;
     if (place)
-        request.place = {std::get<0>(*place), std::get<1>(*place), registers_from(std::get<2>(*place))};
+        request.place = {std::get<0>(*place), std::get<1>(*place), registers_from(std::get<2>(*place)), pass};
     nb::gil_scoped_release others;
     return session.run(request);
 }
@@ -132,6 +130,7 @@ NB_MODULE(_core, module) {
         .def_rw("address", &Stop::address)
         .def_rw("status", &Stop::status)
         .def_ro("steps", &Stop::steps)
+        .def_ro("passes", &Stop::passes)
         .def_prop_ro("breakpoint", [](const Stop &stop) { return static_cast<int>(stop.breakpoint); });
 
     nb::class_<Checkpoint>(module, "Checkpoint").def_prop_ro("next_event", &Checkpoint::next_event);
@@ -140,7 +139,7 @@ NB_MODULE(_core, module) {
         .def_static("open", &open_session, "folder"_a, "follow"_a, "focus"_a, "echo"_a, "verify"_a,
                     nb::rv_policy::take_ownership)
         .def("run", &run, "until_event"_a = ~0ull, "step_tid"_a = 0, "steps"_a = 1, "time_limit_ns"_a = 0,
-             "stops"_a = true, "place"_a = nb::none(), "stop_at"_a = std::vector<std::uint64_t>())
+             "stops"_a = true, "place"_a = nb::none(), "pass_"_a = 0)
         .def("interrupt", &Session::interrupt)
         .def_prop_ro("next_event", &Session::next_event)
         .def_prop_ro("size", [](Session &session) { return session.events().size(); })

@@ -329,7 +329,8 @@ std::optional<RepeatedString> repeated_string(std::span<const unsigned char> byt
 }
 
 std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Registers &wanted,
-                                                       std::span<const WantedWord> words, std::uint64_t before) {
+                                                       std::span<const WantedWord> words, std::uint64_t before,
+                                                       std::uint64_t limit) {
     static const Decoder decoder;
     const bool compares_behind = before != wanted.pc();
     std::array<unsigned char, 64> bytes{};
@@ -348,7 +349,8 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     made->pad_ = *pad;
     // The data: what is saved, then what is wanted.
     const std::uint64_t data = (*pad + data_offset) & ~7ull, save_rax = data, save_flags = data + 8;
-    std::uint64_t next_constant = data + 16;
+    made->counter_ = data + 16;
+    std::uint64_t next_constant = data + 24;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> constants;
     auto constant = [&](std::uint64_t value) {
         constants.emplace_back(next_constant, value);
@@ -381,9 +383,21 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
         carry_out();
     code.add({0x48, 0x89, 0x05}); // mov [save_rax], rax
     code.distance(save_rax);
+    code.add({0x48, 0x8b, 0x05}); // mov rax, [counter]
+    code.distance(made->counter_);
+    code.add({0x48, 0x8d, 0x40, 0x01}); // lea rax, [rax + 1]
+    code.add({0x48, 0x89, 0x05});       // mov [counter], rax
+    code.distance(made->counter_);
     code.add({0x9f, 0x0f, 0x90, 0xc0}); // lahf; seto al
     code.add({0x48, 0x89, 0x05});       // mov [save_flags], rax
     code.distance(save_flags);
+    if (limit != 0) {
+        code.add({0x48, 0x8b, 0x05}); // mov rax, [counter]
+        code.distance(made->counter_);
+        code.add({0x48, 0x3b, 0x05}); // cmp rax, [limit]
+        code.distance(constant(limit));
+        leave_if_other();
+    }
     code.add({0x48, 0x8b, 0x05}); // mov rax, [save_rax]
     code.distance(save_rax);
     const user_regs_struct &w = wanted.raw;
@@ -405,6 +419,8 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
                                                                         {4, w.rsp}}};
     const bool is_repeated = repeated_string(std::span(bytes).subspan(wanted.pc() - before)).has_value();
     for (const auto &[number, value] : registers) {
+        if (limit != 0)
+            break;
         if (is_repeated && (number == 1 || number == 6 || number == 7))
             continue; // they change while the instruction is carried out
         const unsigned rex = number < 8 ? 0x48 : 0x4c, modrm = 0x05 | (number & 7) << 3;
@@ -413,8 +429,9 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
         leave_if_other();
     }
     for (const WantedWord &word : words.subspan(0, std::min(words.size(), most_words))) {
-        code.add({0x48, 0x8b, 0x84, 0x24}); // mov rax, [rsp + offset]
-        code.value(static_cast<std::uint32_t>(word.address - wanted.sp()));
+        code.add({0x48, 0xa1}); // mov rax, [address]
+        code.value(static_cast<std::uint32_t>(word.address));
+        code.value(static_cast<std::uint32_t>(word.address >> 32));
         code.add({0x48, 0x3b, 0x05}); // cmp rax, [wanted]
         code.distance(constant(word.value));
         leave_if_other();
@@ -455,6 +472,12 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     patch.resize(made->original_.size(), 0xcc);
     write_memory(tracee.tid(), before, patch.data(), patch.size());
     return made;
+}
+
+std::uint64_t JumpBreakpoint::passes(const Tracee &tracee) const {
+    std::uint64_t count = 0;
+    read_memory(tracee.tid(), counter_, &count, sizeof count);
+    return count;
 }
 
 void JumpBreakpoint::remove(Tracee &tracee) {

@@ -36,9 +36,14 @@ class JumpBreakpoint {
     // Inserts it at wanted.pc() into the memory of the stopped thread, or, where `before` is another address, there: at
     // instructions that are carried out one after the other up to wanted.pc(), behind which registers are compared.
     // `words` near the stack pointer are compared as well. Null where that can't be done: the instructions there can't
-    // be moved, or there is no room.
+    // be moved, or there is no room. Where `limit` is not 0, it stops at the limit-th pass instead, whatever the
+    // registers.
     static std::unique_ptr<JumpBreakpoint> insert(Tracee &tracee, const Registers &wanted,
-                                                  std::span<const WantedWord> words, std::uint64_t before);
+                                                  std::span<const WantedWord> words, std::uint64_t before,
+                                                  std::uint64_t limit);
+
+    // How often the place has been passed.
+    std::uint64_t passes(const Tracee &tracee) const;
 
     // Takes it out again; the thread must not be in the pad.
     void remove(Tracee &tracee);
@@ -54,7 +59,7 @@ class JumpBreakpoint {
   private:
     JumpBreakpoint() = default;
 
-    std::uint64_t place_ = 0, patched_ = 0, pad_ = 0, pad_end_ = 0, match_ = 0, displaced_ = 0;
+    std::uint64_t place_ = 0, patched_ = 0, pad_ = 0, pad_end_ = 0, match_ = 0, displaced_ = 0, counter_ = 0;
     std::uint64_t mapped_ = 0, mapped_length_ = 0;
     std::vector<unsigned char> original_;
     std::map<std::uint64_t, std::uint64_t> origin_; // places in the pad that stand for places of the program

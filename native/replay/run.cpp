@@ -62,11 +62,6 @@ bool Session::looks_for_place(const Task &task) const {
     return request_.place && request_.place->tid == task.tid && request_.place->event == next_;
 }
 
-bool Session::stops_at(const Task &task, std::uint64_t address) const {
-    return task.pid == options_.focus &&
-           std::find(request_.stop_at.begin(), request_.stop_at.end(), address) != request_.stop_at.end();
-}
-
 bool Session::is_at_goal(Task &task, const Goal &goal) const {
     if (goal.kind != Goal::place || !same_place(task.tracee.registers(), *goal.registers))
         return false;
@@ -78,8 +73,16 @@ bool Session::is_at_goal(Task &task, const Goal &goal) const {
 
 // Whether it is at a place that is looked for, on behalf of the recording or of who runs the replay.
 bool Session::is_at_place(Task &task, const Goal &goal) const {
+    return is_at_goal(task, goal) || is_at_asked_place(task);
+}
+
+bool Session::is_at_asked_place(Task &task) const {
+    if (!looks_for_place(task))
+        return false;
+    const RunRequest::Place &place = *request_.place;
     const Registers &registers = task.tracee.registers();
-    return is_at_goal(task, goal) || (looks_for_place(task) && same_place(registers, request_.place->registers));
+    return place.pass == 0 ? same_place(registers, place.registers)
+                           : passes_ == place.pass && registers.pc() == place.registers.pc();
 }
 
 int Session::wait_for(Task &task) {
@@ -98,10 +101,6 @@ std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal
         pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
     if (looks_for_place(task) && with_places)
         pieces.push_back({BreakpointKind::hardware, request_.place->registers.pc(), 1});
-    for (std::uint64_t address : request_.stop_at)
-        if (stops_at(task, address) && std::none_of(pieces.begin(), pieces.end(),
-                                                    [&](const Breakpoint &piece) { return piece.address == address; }))
-            pieces.push_back({BreakpointKind::hardware, address, 1});
     if (task.pid == options_.focus && request_.stops)
         for (const Breakpoint &breakpoint : breakpoints_)
             if (is_hardware(breakpoint) && breakpoint.kind != BreakpointKind::hardware)
@@ -198,8 +197,10 @@ class Session::PlaceFinder {
     const std::optional<RepeatedString> &string() const { return string_; }
 
     void take_out() {
-        if (jump_ && !task_.tracee.is_gone())
+        if (jump_ && !task_.tracee.is_gone()) {
+            count();
             jump_->remove(task_.tracee);
+        }
         jump_.reset();
     }
 
@@ -226,6 +227,7 @@ class Session::PlaceFinder {
         if (!jump_)
             return false;
         if (jump_->leave_pad(tracee, is_trap)) {
+            count();
             if (!session_.is_at_place(task_, goal_) && ++near_misses_ > most_near_misses)
                 is_useless_ = true, take_out();
             return true;
@@ -245,6 +247,14 @@ class Session::PlaceFinder {
   private:
     static constexpr unsigned most_near_misses = 1u << 20;
 
+    // Adds what the jump has counted since the last time.
+    void count() {
+        const std::uint64_t passes = jump_->passes(task_.tracee);
+        if (session_.looks_for_place(task_))
+            session_.passes_ += passes - counted_;
+        counted_ = passes;
+    }
+
     const Registers &wanted() const {
         return session_.looks_for_place(task_) ? session_.request_.place->registers : *goal_.registers;
     }
@@ -260,6 +270,7 @@ class Session::PlaceFinder {
         traced_.push_back(traced_from_);
         if (here == wanted().pc()) {
             is_tracing_ = false;
+            session_.passes_++;
             put_in_before(here);
         } else if (traced_.size() > most_steps) {
             is_tracing_ = false;
@@ -300,7 +311,14 @@ class Session::PlaceFinder {
                 if (now != word.value)
                     words.push_back(word);
             }
-        jump_ = JumpBreakpoint::insert(task_.tracee, wanted(), words, before);
+        std::uint64_t limit = 0;
+        if (on_behalf && session_.request_.place->pass != 0) {
+            if (session_.passes_ >= session_.request_.place->pass)
+                return;
+            limit = session_.request_.place->pass - session_.passes_;
+        }
+        jump_ = JumpBreakpoint::insert(task_.tracee, wanted(), words, before, limit);
+        counted_ = 0;
         is_useless_ = !jump_;
         if (!jump_ && before == wanted().pc() && task_.tracee.registers().pc() == before) {
             is_tracing_ = true;
@@ -315,7 +333,7 @@ class Session::PlaceFinder {
     unsigned near_misses_ = 0;
     bool is_useless_ = false, is_tracing_ = false;
     std::optional<RepeatedString> string_; // at the place
-    std::uint64_t traced_from_ = 0;
+    std::uint64_t traced_from_ = 0, counted_ = 0;
     std::vector<std::uint64_t> traced_;
 };
 
@@ -407,7 +425,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         apply_restart(task);
         if (goal.kind == Goal::place || looks_for_place(task))
             task.tracee.settle_after_call();
-        if (looks_for_place(task) && same_place(task.tracee.registers(), request_.place->registers))
+        if (is_at_asked_place(task))
             return stop({StopKind::place, task.tid});
         if (is_at_goal(task, goal))
             return true;
@@ -422,7 +440,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         has_run = true;
         if (goal.kind == Goal::place && repeat_to(task, *goal.registers, finder))
             continue;
-        if (looks_for_place(task) && repeat_to(task, request_.place->registers, finder))
+        if (looks_for_place(task) && request_.place->pass == 0 && repeat_to(task, request_.place->registers, finder))
             continue;
         if (interrupted_.exchange(false))
             return stop({StopKind::interrupted, task.tid});
@@ -437,7 +455,9 @@ bool Session::advance(Task &task, const Goal &goal) {
         task.reported = false;
         const bool stepping = request_.step_tid == task.tid;
         Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
-        if (!has_moved && stops_at(task, task.tracee.registers().pc())) {
+        const bool begins_at_place =
+            looks_for_place(task) && task.tracee.registers().pc() == request_.place->registers.pc();
+        if (!has_moved && begins_at_place) {
             arm(task, {}); // over the place where it begins
             how = Resume::step_calls;
             steps_off = !stepping;
@@ -514,11 +534,11 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
                 return stop({StopKind::watchpoint, task.tid, 0, piece.address, piece.kind});
             return true;
         }
+        if (looks_for_place(task) && piece.address == request_.place->registers.pc())
+            passes_++;
         // The place that is looked for, or another with its pc.
         if (is_at_place(task, goal))
             return true;
-        if (stops_at(task, piece.address))
-            return stop({StopKind::breakpoint, task.tid, 0, piece.address});
         place_misses_++;
 #if defined(__aarch64__)
         arm(task, {}); // the breakpoint would be hit again at once

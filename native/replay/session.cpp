@@ -306,9 +306,10 @@ Stop Session::run(const RunRequest &request) {
         }
     } cleanup{*this};
     const Timer timer(this, request.time_limit_ns);
-    steps_ = 0;
+    steps_ = passes_ = 0;
     Stop stop = run_on();
     stop.steps = steps_;
+    stop.passes = passes_;
     return stop;
 }
 

@@ -69,8 +69,9 @@ struct Stop {
     int signal = 0;
     std::uint64_t address = 0; // what was accessed, or the breakpoint's
     BreakpointKind breakpoint = BreakpointKind::software;
-    int status = 0;          // wait status of a process that has ended
-    std::uint64_t steps = 0; // instructions that were run one by one
+    int status = 0;           // wait status of a process that has ended
+    std::uint64_t steps = 0;  // instructions that were run one by one
+    std::uint64_t passes = 0; // how often the thread came to the program counter of the place that was asked for
 };
 
 struct RunRequest {
@@ -83,11 +84,10 @@ struct RunRequest {
         std::uint32_t tid;
         std::uint64_t event;
         Registers registers;
+        // Not 0: where it comes to their program counter for the pass-th time instead, the place where it begins apart.
+        std::uint64_t pass = 0;
     };
     std::optional<Place> place;
-    // Stop where a thread of the focused process is about to run an instruction at one of these, three at most, but for
-    // the one where it begins.
-    std::vector<std::uint64_t> stop_at;
     bool stops = true; // whether breakpoints, signals, execs and ends of the focused process stop
 };
 
@@ -155,7 +155,7 @@ class Session {
     int wait_for(Task &task);
     bool repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder);
     bool looks_for_place(const Task &task) const;
-    bool stops_at(const Task &task, std::uint64_t address) const;
+    bool is_at_asked_place(Task &task) const;
     bool is_at_goal(Task &task, const Goal &goal) const;
     bool is_at_place(Task &task, const Goal &goal) const;
     bool step_over_breakpoint(Task &task, const Goal &goal);
@@ -208,6 +208,7 @@ class Session {
     std::uint64_t told_ = ~0ull; // event whose signal, exec or end has been told of
     std::uint8_t data_of_ = 0;   // kind of the event whose rows DATA go on
     std::uint64_t steps_ = 0;    // instructions run one by one
+    std::uint64_t passes_ = 0;   // of the place that was asked for
     unsigned place_misses_ = 0;  // how often a place that is looked for was passed with other registers
     bool stepped_ = false;       // the thread that is stepped has run its instruction, and is in a call
     std::vector<Breakpoint> breakpoints_;

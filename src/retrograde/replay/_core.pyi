@@ -26,6 +26,8 @@ class Stop:
     def breakpoint(self) -> int: ...
     @property
     def steps(self) -> int: ...
+    @property
+    def passes(self) -> int: ...
 
 class Checkpoint:
     @property
@@ -43,7 +45,7 @@ class Session:
         time_limit_ns: int = 0,
         stops: bool = True,
         place: tuple[int, int, bytes] | None = None,
-        stop_at: list[int] = ...,
+        pass_: int = 0,
     ) -> Stop: ...
     def interrupt(self) -> None: ...
     @property

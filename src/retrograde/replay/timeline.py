@@ -28,8 +28,8 @@ SHORTEST_TRAIL, LONGEST_TRAIL = 300, 10_000
 # A checkpoint this long before a moment is near enough to go on instruction by instruction; so often one is tried for.
 NEAR_NS = 8_000
 APPROACHES = 12
-# So often, some 25 us each, an instruction is passed in search of its last time before a moment.
-MOST_TURNS = 2000
+# How much longer than expected a moment is looked for.
+SLACK_NS = 3_000_000
 
 
 def program_counter(registers: bytes) -> int:
@@ -192,13 +192,13 @@ class Timeline:
         time_limit_ns: int = 0,
         stops: bool = False,
         place: Moment | None = None,
-        stop_at: list[int] | None = None,
+        pass_: int = 0,
     ) -> Stop:
         target = None
         if place is not None and place.registers is not None:
             target = (place.tid, place.event, place.registers)
         try:
-            stop = self.session.run(until_event, step_tid, steps, time_limit_ns, stops, target, stop_at or [])
+            stop = self.session.run(until_event, step_tid, steps, time_limit_ns, stops, target, pass_)
         finally:
             now = self.session.cpu_time_ns()
             self._clock += max(0, now - self._measured)
@@ -375,15 +375,12 @@ class Timeline:
             Whether there was one; where not, `_is_first` says whether the checkpoint is at the very moment.
         """
         self._is_first = False
-        near = self._approach(mark, target)
+        near = self._nearer(mark, target)
         if near is None:
             return False
-        near = self._at_last_turns(near, target)
         while True:
             self._restore(near)
-            stop = self._run(
-                until_event=target.event, step_tid=target.tid, steps=max(STEPS_AT_ONCE, self._trail_steps), place=target
-            )
+            stop = self._step_to(target)
             if stop.kind is not StopKind.STEP:
                 # The instruction of a system call is not counted while the call has not been answered.
                 steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
@@ -394,7 +391,12 @@ class Timeline:
                 return True
             near = self.save()
 
-    def _approach(self, mark: Mark, target: Moment) -> Mark | None:
+    def _step_to(self, target: Moment) -> Stop:
+        """Run instruction by instruction, as many as are run at once, up to a moment."""
+        most = max(STEPS_AT_ONCE, self._trail_steps)
+        return self._run(until_event=target.event, step_tid=target.tid, steps=most, place=target)
+
+    def _nearer(self, mark: Mark, target: Moment) -> Mark | None:
         """Return a checkpoint near before a moment; None where `mark` is not before it."""
         # Where the event before it is about to happen.
         if mark.moment.event < target.event - 1:
@@ -403,56 +405,73 @@ class Timeline:
             mark = self.save()
         self._restore(mark)
         begin = self._clock
-        if not self._reach(target):
+        found, passes = self._search(target, 0)
+        if not found:
             return None
         away = self._clock - begin
-        # What a run takes varies by some ten microseconds: trying again comes near by chance.
+        if passes > 0:
+            turn = self._some_turns_before(mark, target, passes)
+            if turn is not None:
+                return turn
+            self._go_to_pass(mark, target, passes)
+            mark = self.save()
+        return self._approach(mark, target, away)
+
+    def _search(self, moment: Moment, time_limit_ns: int) -> tuple[bool, int]:
+        """Run from the present to a later moment.
+
+        Returns:
+            Whether it came in time, and how often its instruction was about to run before.
+        """
+        stop = self._run(until_event=moment.event, place=moment, time_limit_ns=time_limit_ns)
+        if stop.kind is StopKind.INTERRUPTED:
+            raise KeyboardInterrupt
+        came = stop.kind is (StopKind.PLACE if moment.registers is not None else StopKind.EVENT)
+        return came, stop.passes - 1 if came and stop.passes else stop.passes
+
+    def _go_to_pass(self, mark: Mark, target: Moment, passes: int) -> None:
+        """Run from a checkpoint until the instruction of a moment is about to run for the n-th time."""
+        self._restore(mark)
+        stop = self._run(until_event=target.event, place=target, pass_=passes)
+        if stop.kind is not StopKind.PLACE:
+            raise RetrogradeError(f"pass {passes} of an instruction before event {target.event} is not found again")
+
+    def _some_turns_before(self, mark: Mark, target: Moment, passes: int) -> Mark | None:
+        """Return a checkpoint some turns of a loop before a moment in it; None where a turn is too long.
+
+        Turns are told by the instruction that the moment is at, which is passed so often from the checkpoint on.
+        """
+        self._go_to_pass(mark, target, passes)
+        last = self.save()
+        stop = self._step_to(target)
+        if stop.kind is not StopKind.PLACE:
+            return None
+        turns = min(passes, self._trail_steps // (stop.steps + 1))
+        if turns < 2:
+            return last
+        self._go_to_pass(mark, target, passes - turns + 1)
+        return self.save()
+
+    def _approach(self, mark: Mark, target: Moment, away: int) -> Mark:
+        """Return a checkpoint nearer to a moment by running almost as long as it is away, in ns.
+
+        What a run takes varies by some ten microseconds: trying again comes near by chance.
+        """
         for _ in range(APPROACHES):
             if away <= NEAR_NS:
                 break
             self._restore(mark)
-            stop = self._run(until_event=target.event, time_limit_ns=max(away - max(away // 8, NEAR_NS), 1000))
+            part = max(away - max(away // 8, NEAR_NS), 1000)
+            stop = self._run(until_event=target.event, time_limit_ns=part)
             if stop.kind is not StopKind.TIME_LIMIT:
                 away -= away // 4
                 continue
             nearer = self.save()
             begin = self._clock
-            if self._reach(target):
+            # Where the moment has been passed it is not looked for up to the next event.
+            found, _ = self._search(target, 4 * (away - part) + SLACK_NS)
+            if found:
                 mark, away = nearer, self._clock - begin
             else:
                 away -= away // 4
         return mark
-
-    def _at_last_turns(self, mark: Mark, target: Moment) -> Mark:
-        """Return a checkpoint some turns of a loop before a moment in it; elsewhere the given checkpoint.
-
-        Turns are told by the instruction that the moment is at.
-        """
-        if target.registers is None:
-            return mark
-        turns = self._pass(mark, target, MOST_TURNS)
-        if not 0 < turns < MOST_TURNS:
-            return mark
-        self._pass(mark, target, turns)
-        last = self.save()
-        stop = self._run(until_event=target.event, step_tid=target.tid, steps=STEPS_AT_ONCE, place=target)
-        more = self._trail_steps // (stop.steps + 1)
-        if stop.kind is not StopKind.PLACE or more < 2 or turns < 2:
-            return last
-        self._pass(mark, target, max(1, turns - more))
-        return self.save()
-
-    def _pass(self, mark: Mark, target: Moment, most: int) -> int:
-        """Run from a checkpoint until the instruction of a moment was about to run so often, the moment itself apart.
-
-        Returns:
-            How often it was, less than `most` where the moment came before.
-        """
-        assert target.registers is not None
-        pc = program_counter(target.registers)
-        self._restore(mark)
-        for turns in range(most):
-            stop = self._run(until_event=target.event, place=target, stop_at=[pc])
-            if stop.kind is not StopKind.BREAKPOINT:
-                return turns
-        return most
