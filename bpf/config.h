@@ -31,6 +31,7 @@ struct rg_config {
 	__s32 mmap_nr;
 	__s32 shmat_nr;
 	__s32 getaffinity_nr;
+	__s32 restart_nr; /* restart_syscall */
 	__u8 filter_syscalls;
 	__u8 replayable;   /* a command on one CPU, and its tracer tells more than what is held */
 	__u8 all_switches; /* those too that a replay does not need */
@@ -55,6 +56,7 @@ struct rg_thread {
 	__u64 deref;	 /* what the plan's deref argument pointed to at enter */
 	__u64 registers; /* address of its struct pt_regs in the kernel, which stays where it is */
 	__s32 nr;
+	__s32 interrupted_nr; /* of the call that a restart_syscall will continue */
 	__u8 in_call;
 	__u8 awaits_execve; /* a started command before its first execve: not recorded yet */
 	__u8 compat;
@@ -72,6 +74,9 @@ struct rg_hold {
 	__u32 reason;
 	__u32 had_sigcont; /* a SIGCONT was waiting to be delivered */
 	__u64 deref;
+	__u32 plan_nr; /* of the call whose memory it is: that of the event, or that which a restart_syscall continues
+			*/
+	__u32 reserved;
 	struct rg_event event;
 };
 

@@ -49,6 +49,7 @@ struct scratch {
 	struct rg_event event;
 	__u8 data[2 * RG_SCRATCH_DATA + 4096]; /* any offset below 64 KiB has room for 64 KiB more */
 	__u32 offset;
+	__u32 plan_nr;	 /* of the call whose memory is copied */
 	struct rg_op op; /* that add_op() is to do */
 	__u64 deref;
 	__u64 iovec_limit, iovec_room; /* of add_iovec(): what is still to come, and of that to be kept */

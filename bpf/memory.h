@@ -373,12 +373,13 @@ __noinline int add_op(u32 cpu)
 	}
 }
 
-static __always_inline const volatile struct rg_plan *plan_of(const struct rg_event *event)
+static __always_inline const volatile struct rg_plan *plan_of(const struct scratch *s)
 {
-	const volatile struct rg_plan *plan = &plans[event->nr & (RG_MAX_SYSCALLS - 1)];
+	const struct rg_event *event = &s->event;
+	const volatile struct rg_plan *plan = &plans[s->plan_nr & (RG_MAX_SYSCALLS - 1)];
 
 	if (plan->flags & RG_PLAN_VARIANTS) {
-		struct rg_variant_key key = {.nr = event->nr,
+		struct rg_variant_key key = {.nr = s->plan_nr,
 					     .command = event->args[plan->selector < 6 ? plan->selector : 0] &
 							plan->selector_mask};
 		const struct rg_plan *variant = bpf_map_lookup_elem(&variants, &key);

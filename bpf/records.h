@@ -23,6 +23,7 @@ static __always_inline void begin(struct scratch *s, struct task_struct *task, u
 	s->event.nr = nr;
 	s->event.segment_count = 0;
 	s->event.deferred = 0;
+	s->plan_nr = nr;
 	s->offset = 0;
 }
 
@@ -62,7 +63,7 @@ static __noinline int count_loss(s32 nr)
 static __noinline int hold(struct scratch *s, u32 reason, u64 deref)
 {
 	struct task_struct *task = THIS_TASK();
-	struct rg_hold value = {.reason = reason, .deref = deref};
+	struct rg_hold value = {.reason = reason, .deref = deref, .plan_nr = s->plan_nr};
 	const struct rg_hold *before;
 	u32 tid = s->event.tid;
 	u64 pending;

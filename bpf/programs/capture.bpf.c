@@ -12,16 +12,22 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define MAX_ENVIRONMENT 16384
-#define MAX_ERRNO	4095 /* include/linux/err.h */
-#define SIGKILL		9
-#define SA_IMMUTABLE	0x00800000 /* include/linux/signal_types.h */
-#define MAP_ANONYMOUS	0x20	   /* include/uapi/asm-generic/mman-common.h */
+#define MAX_ENVIRONMENT	      16384
+#define MAX_ERRNO	      4095 /* include/linux/err.h */
+#define ERESTART_RESTARTBLOCK 516  /* include/linux/errno.h */
+#define SIGKILL		      9
+#define SA_IMMUTABLE	      0x00800000 /* include/linux/signal_types.h */
+#define MAP_ANONYMOUS	      0x20	 /* include/uapi/asm-generic/mman-common.h */
 #if defined(__TARGET_ARCH_x86)
 #define REGISTER_WORDS 21 /* struct pt_regs */
+#define STACK_POINTER  19
 #else
 #define REGISTER_WORDS 34 /* struct user_pt_regs */
+#define STACK_POINTER  31
 #endif
+#define STACK_BELOW 128 /* bytes that are told of the stack: the red zone, and the frame or a part of it */
+#define STACK_BYTES 640
+#define PAGE	    4096 /* the smallest there is */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
 
@@ -209,9 +215,14 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		emit(s, true, 0);
 		return 0;
 	}
+	/* A restart_syscall has the arguments of the call that it continues, and its memory. */
+	if (thread->nr == config.restart_nr && thread->interrupted_nr)
+		s->plan_nr = thread->interrupted_nr;
+	else if (ret == -ERESTART_RESTARTBLOCK)
+		thread->interrupted_nr = thread->nr;
 	if (is_tracers(thread, ret) && !hold(s, RG_HOLD_EVENT, 0))
 		return 0;
-	plan = plan_of(&s->event);
+	plan = plan_of(s);
 	/* A successful exec has replaced the memory it was called with; its EXEC record tells what it was. */
 	if (!(plan->op_count | (plan->flags & RG_PLAN_IRREGULAR)) || ((plan->flags & RG_PLAN_ENTER) && ret >= 0))
 		emit(s, true, 0);
@@ -455,6 +466,40 @@ static __always_inline void add_registers(struct scratch *s, const struct rg_thr
 	s->event.segment_count = 1;
 }
 
+/* Registers alone may be the same at every turn of a loop. This can't wait for pages: those that are not there are left
+ * out. */
+static __always_inline void add_stack(struct scratch *s)
+{
+	const u32 offset = sizeof(struct rg_segment) + REGISTER_WORDS * sizeof(u64);
+	const u64 *words = (const u64 *)(s->data + sizeof(struct rg_segment));
+	struct rg_segment *segment = (struct rg_segment *)(s->data + offset);
+	u64 sp = words[STACK_POINTER], start = (sp - STACK_BELOW) & ~7ULL, boundary = (start | (PAGE - 1)) + 1;
+	u32 length = STACK_BYTES;
+
+	if (s->offset != offset || sp <= STACK_BELOW)
+		return;
+	if (bpf_probe_read_user(segment + 1, STACK_BYTES, (void *)start)) {
+		if (boundary > sp) {
+			length = boundary - start;
+		} else {
+			length = start + STACK_BYTES - boundary;
+			start = boundary;
+		}
+		if (length > STACK_BYTES)
+			length = STACK_BYTES;
+		if (bpf_probe_read_user(segment + 1, length, (void *)start))
+			return;
+	}
+	segment->address = start;
+	segment->full_length = length;
+	segment->length = length;
+	segment->arg = RG_SEG_MEMORY;
+	segment->flags = RG_SEG_IN;
+	segment->reserved = 0;
+	s->offset = offset + sizeof(*segment) + ((length + 7) & ~7u);
+	s->event.segment_count = 2;
+}
+
 static __always_inline void note_switch(const struct rg_thread *from, struct task_struct *next, u64 now)
 {
 	const struct rg_thread *to = thread_of(next);
@@ -496,8 +541,10 @@ int on_switch(unsigned long long *context)
 	s->event.args[0] = FIELD(next, pid);
 	s->event.args[1] = (bool)context[0] ? 0 : state & TASK_STATES; /* preempted: it could have gone on */
 	s->event.args[2] = thread->in_call;
-	if (config.replayable && !thread->in_call)
+	if (config.replayable && !thread->in_call) {
 		add_registers(s, thread);
+		add_stack(s);
+	}
 	emit(s, false, 0);
 	return 0;
 }

@@ -443,7 +443,13 @@ void EbpfBackend::write_held(const rg_hold &hold) {
         if (is_affinity(hold.event))
             show_all_cpus(hold.event);
     }
-    copier_->add(hold.event, hold.deref);
+    if (hold.plan_nr == static_cast<__u32>(hold.event.nr)) {
+        copier_->add(hold.event, hold.deref);
+        return;
+    }
+    rg_event interrupted = hold.event;
+    interrupted.nr = static_cast<__s32>(hold.plan_nr);
+    copier_->add_continued(hold.event, interrupted, hold.deref);
 }
 
 // The program sees the CPUs that it would have without us.
@@ -551,7 +557,7 @@ void EbpfBackend::strike(pid_t tid, int signal) {
     if (auto trap = carry_out_trapped(tid, signal)) {
         add_pending(std::move(*trap));
         tracer_->deliver(tid, 0);
-    } else if (auto row = signals_.strike(tid, signal)) {
+    } else if (auto row = signals_.strike(tid, signal, programs_.live_threads() == 1)) {
         add_pending(std::move(*row));
         tracer_->deliver(tid, signal);
     } else {

@@ -127,6 +127,7 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.mmap_nr = syscall_number("mmap");
     config.shmat_nr = syscall_number("shmat");
     config.getaffinity_nr = syscall_number("sched_getaffinity");
+    config.restart_nr = syscall_number("restart_syscall");
     config.all_switches = options.switches;
     config.adopt_all = options.whole_system;
     config.adopt_tgids = !options.pids.empty();

@@ -59,7 +59,7 @@ std::vector<unsigned char> read_memory(const ProcessMemory &memory, std::uint64_
     return bytes;
 }
 
-std::uint64_t handler_of(const std::vector<unsigned char> &registers) {
+std::uint64_t pc_of(const std::vector<unsigned char> &registers) {
     GeneralRegisters general{};
     if (registers.size() != sizeof general)
         return 0;
@@ -77,16 +77,108 @@ std::uint64_t stack_of(const std::vector<unsigned char> &registers) {
 
 } // namespace
 
-// Registers alone may be the same at every turn of a loop: with what lies on the stack, the place can be told again.
-SignalRecorder::Stack SignalRecorder::stack_around(pid_t tid, std::uint64_t sp) {
+namespace {
+
+std::uint64_t word_of(const std::vector<unsigned char> &registers, std::size_t number) {
+    std::uint64_t word = 0;
+    if ((number + 1) * sizeof word <= registers.size())
+        std::memcpy(&word, registers.data() + number * sizeof word, sizeof word);
+    return word;
+}
+
+// Collects memory piece by piece, none twice and no more than there is room for.
+class Collector {
+  public:
+    explicit Collector(pid_t tid) : memory_(tid) {}
+
+    void add(std::uint64_t address, std::uint64_t length) {
+        const std::uint64_t start = address & ~7ull;
+        const bool known = std::any_of(found_.begin(), found_.end(), [&](const Memory &piece) {
+            return start >= piece.address && start + length <= piece.address + piece.bytes.size();
+        });
+        if (known || length > room_)
+            return;
+        Memory piece{start, read_memory(memory_, start, start + length)};
+        if (piece.bytes.size() < sizeof(std::uint64_t))
+            return;
+        room_ -= piece.bytes.size();
+        found_.push_back(std::move(piece));
+    }
+
+    std::vector<Memory> take() { return std::move(found_); }
+    const ProcessMemory &memory() const { return memory_; }
+
+  private:
+    const ProcessMemory memory_;
+    std::vector<Memory> found_;
+    std::uint64_t room_ = 2048;
+};
+
+#if defined(__x86_64__)
+constexpr std::size_t general_registers = 15; // before orig_rax: r15 to rdi (struct user_regs_struct)
+
+// Operands relative to the program counter, of the instructions around it. Where instructions begin is not looked for:
+// what is taken for an operand by mistake tells nothing, and costs little.
+void add_operands(Collector &collector, std::uint64_t pc) {
+    constexpr std::uint64_t around = 64, operand = 16;         // bytes; the operand's, whatever immediate value follows
+    constexpr unsigned char mode_mask = 0xc7, relative = 0x05; // ModR/M: mod 00, r/m 101
+    unsigned char code[2 * around];
+    const std::size_t got = pc < around ? 0 : collector.memory().read(pc - around, code, sizeof code);
+    for (std::size_t at = 0; at + 5 <= got; at++) {
+        std::int32_t displacement;
+        if ((code[at] & mode_mask) != relative)
+            continue;
+        std::memcpy(&displacement, code + at + 1, sizeof displacement);
+        collector.add(pc - around + at + 5 + static_cast<std::uint64_t>(std::int64_t{displacement}), operand);
+    }
+}
+#else
+constexpr std::size_t general_registers = 31;
+
+void add_operands(Collector &, std::uint64_t) {} // static memory is reached through registers
+#endif
+
+// It happens where it does for what the instruction does.
+bool is_fault(int signal) {
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
+}
+
+// Whether a call is being left: what it was given may have been written to, though it has failed.
+#if defined(__x86_64__)
+bool is_in_call(pid_t, const std::vector<unsigned char> &registers) {
+    constexpr std::size_t orig_rax = 15;
+    return static_cast<std::int64_t>(word_of(registers, orig_rax)) >= 0;
+}
+#else
+bool is_in_call(pid_t tid, const std::vector<unsigned char> &) {
+    const std::vector<unsigned char> number = read_register_set(tid, NT_ARM_SYSTEM_CALL);
+    std::int32_t call = 0;
+    std::memcpy(&call, number.data(), std::min(sizeof call, number.size()));
+    return call >= 0;
+}
+#endif
+
+} // namespace
+
+Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers) {
     constexpr std::uint64_t below = 128, above = 512; // the red zone, and the frame or a part of it
+    const std::uint64_t sp = stack_of(registers);
     if (sp <= below)
         return {0, {}};
     const std::uint64_t start = (sp - below) & ~7ull;
     return {start, read_memory(ProcessMemory(tid), start, (sp + above) & ~7ull)};
 }
 
-std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal) {
+std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> &registers) {
+    constexpr std::uint64_t piece = 64;
+    Collector collector(tid);
+    add_operands(collector, pc_of(registers));
+    for (std::size_t number = 0; number < general_registers; number++)
+        collector.add(word_of(registers, number), piece);
+    return collector.take();
+}
+
+std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, bool is_alone) {
     const ProcessFacts facts = read_process_facts(tid);
     const std::uint64_t bit = 1ull << (signal - 1);
     Struck struck{make_event(RG_SIGNAL, signal, facts.pid, tid, 0), read_register_set(tid, NT_PRSTATUS), {}};
@@ -98,7 +190,10 @@ std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal) {
     // The kernel reports a stop before the thread has left the CPU, and answers a request about it afterwards: its
     // SWITCH is older than this row (kernel/signal.c: ptrace_stop; kernel/ptrace.c: ptrace_check_attach).
     struck.event.enter = struck.event.exit = now_ns();
-    struck.stack = stack_around(tid, stack_of(struck.registers));
+    struck.evidence.push_back(stack_around(tid, struck.registers));
+    if (is_alone && !is_fault(signal) && !is_in_call(tid, struck.registers))
+        for (Memory &memory : memory_in_reach(tid, struck.registers))
+            struck.evidence.push_back(std::move(memory));
     struck.event.args[0] = static_cast<__u64>(static_cast<std::int64_t>(info.code));
     struck.event.args[1] = static_cast<__u64>(static_cast<std::int64_t>(info.kill.pid));
     struck.event.args[2] = info.kill.uid;
@@ -108,10 +203,16 @@ std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal) {
         struck_[tid] = std::move(struck);
         return std::nullopt;
     }
+    WireRecordBuilder row = begin_row(struck);
+    return row.take();
+}
+
+WireRecordBuilder SignalRecorder::begin_row(const Struck &struck) {
     WireRecordBuilder row(struck.event);
     row.add(RG_SEG_REGISTERS, 0, 0, struck.registers);
-    row.add(RG_SEG_MEMORY, RG_SEG_IN, struck.stack.address, struck.stack.bytes);
-    return row.take();
+    for (const Memory &memory : struck.evidence)
+        row.add(RG_SEG_MEMORY, RG_SEG_IN, memory.address, memory.bytes);
+    return row;
 }
 
 SignalRecorder::Struck SignalRecorder::take(pid_t tid) {
@@ -123,10 +224,8 @@ WireRecord SignalRecorder::at_handler(pid_t tid) {
     Struck struck = take(tid);
     const std::vector<unsigned char> registers = read_register_set(tid, NT_PRSTATUS);
     const std::uint64_t sp = stack_of(registers);
-    struck.event.args[4] = handler_of(registers);
-    WireRecordBuilder row(struck.event);
-    row.add(RG_SEG_REGISTERS, 0, 0, struck.registers);
-    row.add(RG_SEG_MEMORY, RG_SEG_IN, struck.stack.address, struck.stack.bytes);
+    struck.event.args[4] = pc_of(registers);
+    WireRecordBuilder row = begin_row(struck);
     row.add(RG_SEG_HANDLER_REGISTERS, 0, 0, registers);
     row.add(RG_SEG_HANDLER_FPREGISTERS, 0, 0, read_register_set(tid, fp_registers));
     const ProcessMemory memory(tid);
@@ -138,9 +237,7 @@ WireRecord SignalRecorder::at_handler(pid_t tid) {
 
 WireRecord SignalRecorder::without_handler(pid_t tid) {
     const Struck struck = take(tid);
-    WireRecordBuilder row(struck.event);
-    row.add(RG_SEG_REGISTERS, 0, 0, struck.registers);
-    row.add(RG_SEG_MEMORY, RG_SEG_IN, struck.stack.address, struck.stack.bytes);
+    WireRecordBuilder row = begin_row(struck);
     return row.take();
 }
 

@@ -12,11 +12,24 @@
 
 namespace retrograde {
 
+// Memory as it was where a thread was interrupted. Its registers may be the same at every turn of a loop.
+struct Memory {
+    std::uint64_t address;
+    std::vector<unsigned char> bytes;
+};
+
+// Around the stack pointer of a stopped thread, whose general registers these are (NT_PRSTATUS).
+Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers);
+
+// What its registers point to, and the code at its program counter: where loops have their counters. 2 KiB at most.
+std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> &registers);
+
 class SignalRecorder {
   public:
     // A thread has stopped before the delivery of a signal. Returns the row, or nothing where a handler will run: then
     // the thread's next stop or its end has to be told below.
-    std::optional<WireRecord> strike(pid_t tid, int signal);
+    //   is_alone: nobody else can be changing its memory now.
+    std::optional<WireRecord> strike(pid_t tid, int signal, bool is_alone = false);
 
     // The thread has stopped at its handler's first instruction.
     WireRecord at_handler(pid_t tid);
@@ -29,16 +42,12 @@ class SignalRecorder {
     std::uint64_t earliest() const;
 
   private:
-    struct Stack {
-        std::uint64_t address;
-        std::vector<unsigned char> bytes;
-    };
     struct Struck {
         rg_event event;
         std::vector<unsigned char> registers;
-        Stack stack; // around the stack pointer
+        std::vector<Memory> evidence;
     };
-    static Stack stack_around(pid_t tid, std::uint64_t sp);
+    static WireRecordBuilder begin_row(const Struck &struck);
     Struck take(pid_t tid);
 
     std::map<pid_t, Struck> struck_;

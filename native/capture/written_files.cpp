@@ -300,8 +300,9 @@ void WrittenFiles::write_file_row(const rg_event &call, File &file, const std::s
     const UniqueFd content(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     // What a program has stored behind the end of the file, into its last page, is seen when the file grows.
     const std::uint64_t end_of_page = (size_before + page_size - 1) / page_size * page_size;
-    if (content && size > size_before)
-        add_file_content(rows, content.get(), size_before, std::min(size, end_of_page), bytes_);
+    const std::uint64_t end_of_tail = std::min({size, end_of_page, range.length > 0 ? range.offset : size});
+    if (content && size_before < end_of_tail)
+        add_file_content(rows, content.get(), size_before, end_of_tail, bytes_);
     bool whole = true;
     if (range.from_buffer)
         whole = add_buffers(rows, call, range.offset, bytes_);

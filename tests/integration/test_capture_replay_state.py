@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import retrograde as api
-from retrograde.events import Event, Kind
+from retrograde.events import Event, Kind, SegmentFlag
 from tests.support.capturing import capture, sound_events
 from tests.support.commands import compiled
 
@@ -168,7 +168,11 @@ def test_signals_are_recorded_with_their_frames(capture_program: Path, tmp_path:
     for event in signals:
         there = _registers(event, HANDLER_REGISTERS)
         assert there[RIP] == event.args[4]
-        ((address, frame),) = _bytes(event, MEMORY)
+        ((address, frame),) = (
+            (segment.address, bytes(segment.data))
+            for segment in event.segments
+            if segment.arg == MEMORY and segment.flags & SegmentFlag.OUT
+        )
         assert address == there[RSP]
         # struct rt_sigframe: a return address, struct ucontext, in it struct sigcontext (arch/x86/include/uapi/asm)
         saved = struct.unpack_from("<18Q", frame, 8 + 40)
@@ -250,3 +254,106 @@ def test_what_a_replay_may_not_repeat_is_named(capture_program: Path, tmp_path: 
         (thing,) = recording.end["unfaithful"]
     assert str(file) in thing["what"]
     assert events[thing["seq"] - 1].kind in (Kind.MAPPED, Kind.SYSCALL)
+
+
+def _written(events: list[Event]) -> list[tuple[int, bytes, int]]:
+    """Return (offset, bytes, size of the file) of each WRITTEN event; a call comes behind it."""
+    found = []
+    for index, event in enumerate(events):
+        if event.kind == Kind.WRITTEN:
+            assert events[index + 1].kind == Kind.SYSCALL
+            assert events[index + 1].tid == event.tid
+            data = b"".join(data for _, data in _bytes(event, MEMORY)).strip(b"\0")
+            found.append((event.args[3], data, event.args[4]))
+    return found
+
+
+def test_what_calls_write_to_mapped_files_is_recorded(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    file = tmp_path / "mapped"
+    file.write_bytes(bytes(5000))
+    script = f"""
+import mmap, os
+f = open({str(file)!r}, "r+b", buffering=0)
+m = mmap.mmap(f.fileno(), 5000, prot=mmap.PROT_READ)
+os.pwrite(f.fileno(), b"abc", 4000)
+os.writev(f.fileno(), [b"de", b"fgh"])
+os.ftruncate(f.fileno(), 6000)
+other = os.open({str(file)!r}, os.O_WRONLY | os.O_APPEND)
+os.pwrite(other, b"end", 0)
+os.truncate({str(file)!r}, 5500)
+os.open({str(file) + ".not"!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+os.close(os.open({str(file)!r}, os.O_WRONLY | os.O_TRUNC))
+m.close()
+"""
+    events = _record(capture_program, tmp_path / "r", backend, sys.executable, "-S", "-c", script)
+    expected = [
+        (4000, b"abc", 5000),
+        (0, b"defgh", 5000),
+        (0, b"", 6000),
+        (6000, b"end", 6003),
+        (0, b"", 5500),
+        (0, b"", 0),
+    ]
+    assert _written(events) == expected
+    status = file.stat()
+    mapped = next(event for event in _of_kind(events, Kind.MAPPED) if _map(event)[0][-1] == str(file))
+    assert mapped.args[2] == 5000
+    rows = _of_kind(events, Kind.WRITTEN)
+    assert {(row.args[0], row.args[2]) for row in rows} == {(0, status.st_ino)}
+    with api.open(tmp_path / "r") as recording:
+        assert recording.end is not None
+        assert (
+            f"{rows[0].args[1] >> 32:02x}:{rows[0].args[1] & 0xFFFFFFFF:02x} {status.st_ino}"
+            in recording.end["written"]
+        )
+
+
+def test_what_is_written_to_another_process_is_recorded(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    script = """
+import ctypes, os
+text = ctypes.create_string_buffer(b"before")
+file = os.open(f"/proc/{os.getpid()}/mem", os.O_RDWR)
+os.pwrite(file, b"after!", ctypes.addressof(text))
+os.write(1, f"{os.getpid()} {ctypes.addressof(text)}".encode())
+"""
+    events = _record(capture_program, tmp_path / "r", backend, sys.executable, "-c", script)
+    (row,) = _of_kind(events, Kind.WRITTEN)
+    printed = [event for event in events if event.syscall is not None and event.syscall.name == "write"][-1]
+    pid, address = (int(word) for word in bytes(printed.segments[0].data).split())
+    assert row.args[:2] == (1, pid)
+    assert _bytes(row, MEMORY) == [(address, b"after!")]
+
+
+def test_a_restarted_call_has_its_memory(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    script = """
+import os, select, signal, time
+r, w = os.pipe()
+child = os.fork()
+if child == 0:
+    polled = select.poll()
+    polled.register(r, select.POLLIN)
+    polled.poll(60000)
+    os._exit(0)
+time.sleep(0.3)
+for number in (signal.SIGSTOP, signal.SIGCONT):
+    os.kill(child, number)
+    time.sleep(0.1)
+os.write(w, b"x")
+os.waitpid(child, 0)
+"""
+    events = _record(capture_program, tmp_path / "r", backend, sys.executable, "-S", "-c", script)
+    (restarted,) = [e for e in events if e.syscall is not None and e.syscall.name == "restart_syscall"]
+    assert restarted.result == 1
+    (polled,) = [data for _, data in _bytes(restarted, 0)]
+    assert struct.unpack("<ihh", polled)[1:] == (1, 1)
+
+
+def test_interrupted_threads_tell_what_lies_on_their_stack(capture_program: Path, tmp_path: Path, backend: str) -> None:
+    events = _record(capture_program, tmp_path / "r", backend, str(compiled("serialised", tmp_path)))
+    running = [event for event in _of_kind(events, Kind.SWITCH) if not event.args[2]]
+    for event in running:
+        sp = struct.unpack("<21Q", _bytes(event, REGISTERS)[0][1])[RSP]
+        for address, data in _bytes(event, MEMORY):
+            assert address <= sp < address + len(data)
+            assert len(data) <= 640
+    assert not running or any(_bytes(event, MEMORY) for event in running)
