@@ -9,12 +9,12 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit lint format wheel capture-arm64 oracle-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
+.PHONY: help demo build test test-unit fuzz lint format wheel capture-arm64 oracle-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
-demo: build ## record a real program's run and look at it
+demo: build $(STAMPS)/packages-demo ## record a program that crashes, and go back to the cause
 	$(BIN)/retrograde demo
 
 build: $(STAMPS)/installed ## make .venv/bin/retrograde
@@ -38,6 +38,16 @@ test: build wheel $(STAMPS)/packages-test ## all tests, but those that boot kern
 
 test-unit: build ## the tests that need no privileges
 	$(BIN)/python -m pytest tests/unit
+
+FUZZ_RUNS ?= 20000
+
+fuzz: build $(STAMPS)/packages-test ## give the sanitized replayer FUZZ_RUNS=20000 forged recordings, others for each FUZZ_SEED
+	cmake -G Ninja -S . -B $(BUILD)/fuzz -DRETROGRADE_SANITIZE=ON -DRETROGRADE_STATIC=OFF \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	cmake --build $(BUILD)/fuzz --target retrograde-replay
+	RETROGRADE_TEST_REPLAY=$(BUILD)/fuzz/native/replay/retrograde-replay \
+	    RETROGRADE_FUZZ_RUNS=$(FUZZ_RUNS) RETROGRADE_FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) \
+	    $(BIN)/python -m pytest -s tests/integration/test_replay_hostile.py
 
 lint: build $(STAMPS)/packages-test ## ruff, mypy, clang-format
 	$(BIN)/ruff check

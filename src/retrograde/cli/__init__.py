@@ -22,7 +22,7 @@ from retrograde.errors import EXIT_FAILED, RetrogradeError, SyntaxUsageError
 # In the order in which a newcomer meets them.
 VERBS: dict[str, str] = {
     "doctor": "what this machine can do, and the line that fixes what it can't",
-    "demo": "the main job, on real programs, start to end",
+    "demo": "a program that crashes: record it, and go back to the cause",
     "record": "record a program's run, lossless",
     "trace": "show system calls live",
     "read": "print a recording's events",
