@@ -309,9 +309,7 @@ class Timeline:
         if hit.stop.kind is StopKind.WATCHPOINT:
             # It is told behind the write, and is to be seen before it.
             if not self._go_before(hit.moment, hit.mark):
-                raise RetrogradeError(
-                    f"the write at {hit.stop.address:#x} before event {hit.moment.event} is not found again"
-                )
+                self._go_back_from(hit.moment)  # a system call wrote
             return
         self._restore(hit.mark)
         for _ in range(hit.ordinal):
