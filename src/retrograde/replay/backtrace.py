@@ -79,7 +79,7 @@ class _Unwinder:
         if module is None:
             return None
         for image in dict.fromkeys((module.image, module.debug)):
-            row = image.frames.row(address - module.bias)
+            row = image.frames.row(address - module.bias & WORD)
             if row is not None:
                 return row
         return None

@@ -11,6 +11,7 @@ _PC_RELATIVE, _DATA_RELATIVE = 0x10, 0x30
 _SIZES = {0x00: (8, False), 0x02: (2, False), 0x03: (4, False), 0x04: (8, False),
           0x0A: (2, True), 0x0B: (4, True), 0x0C: (8, True)}  # fmt: skip
 WORD = (1 << 64) - 1
+_LONGEST_TEXT = 4096
 
 
 class Bytes:
@@ -82,8 +83,8 @@ class Bytes:
         return (value + (1 << 63) & WORD) - (1 << 63)
 
     def text(self) -> str:
-        """Return a string that ends with a zero."""
-        end = self.data.find(b"\0", self.at, self.end)
+        """Return a string that ends with a zero, as long as a path may be."""
+        end = self.data.find(b"\0", self.at, min(self.end, self.at + _LONGEST_TEXT))
         if end < 0:
             raise FormatError(f"a string does not end at offset {self.at:#x}")
         taken = self.data[self.at : end]

@@ -137,7 +137,9 @@ class CallFrames:
         if self._table is None or self._image.frame_header is None:
             return None
         base = self._image.frame_header[0]
-        at = int(np.searchsorted(self._table[:, 0], address - base, "right")) - 1
+        if not -(1 << 31) <= address - base < 1 << 31:
+            return None
+        at = int(np.searchsorted(self._table[:, 0], np.int32(address - base), "right")) - 1
         if at < 0:
             return None
         place = base + int(self._table[at, 1])

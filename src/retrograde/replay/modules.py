@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from retrograde.errors import CannotError, FormatError, NotFoundError, RetrogradeError
 from retrograde.recording.describe import printable
+from retrograde.replay.bounded_bytes import WORD
 from retrograde.replay.debuggee import Mapping
 from retrograde.replay.elf_image import ElfImage
 
@@ -198,14 +199,15 @@ class Modules:
         if module is None:
             return Place()
         function, offset, file, line = None, 0, None, None
+        within = address - module.bias & WORD
         try:
-            symbol = module.debug.symbols.at(address - module.bias)
+            symbol = module.debug.symbols.at(within)
             if symbol is not None:
-                function, offset = printable(symbol.name), address - module.bias - symbol.address
+                function, offset = printable(symbol.name), within - symbol.address
         except FormatError:
             pass
         try:
-            found = module.debug.lines.at(address - module.bias)
+            found = module.debug.lines.at(within)
             if found is not None:
                 file, line = printable(found[0]), found[1]
         except FormatError:
@@ -228,7 +230,7 @@ class Modules:
             except FormatError:
                 continue
             if found:
-                return found[0].address + module.bias, found[0].size
+                return found[0].address + module.bias & WORD, found[0].size
         raise NotFoundError(f"there is no symbol {printable(name)} in what is loaded", hint=self._like(name, first))
 
     def _in_order(self, first: str) -> list[Module]:
@@ -258,7 +260,7 @@ class Modules:
             except FormatError:
                 continue
             if found:
-                return [address + module.bias for address in found]
+                return [address + module.bias & WORD for address in found]
         raise NotFoundError(f"there is no code of {printable(file)}:{line} in what is loaded")
 
 

@@ -39,14 +39,6 @@ class RecordedEvents:
                 return None
         return self._batch.event(number - self._batch.first_seq) if number >= self._batch.first_seq else None
 
-    def before(self, number: int, tid: int) -> int | None:
-        """Return the number of a thread's event before another one, where it is not far."""
-        for at in range(number - 1, max(number - _MOST_ROWS, 0) - 1, -1):
-            event = self.event(at)
-            if event is not None and event.tid == tid and event.kind != Kind.DATA:
-                return at
-        return None
-
     def writes(self, number: int, address: int, size: int) -> bool:
         """Return whether an event is a system call that has written to memory."""
         event = self.event(number)

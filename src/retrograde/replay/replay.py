@@ -13,9 +13,7 @@ from retrograde.errors import RetrogradeError, UsageError
 from retrograde.events import Event
 from retrograde.recording.describe import printable
 from retrograde.replay.backtrace import Frame, unwind
-from retrograde.replay.check import explained
 from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Stop, StopReason
-from retrograde.replay.failures import ReplayDivergenceError
 from retrograde.replay.memory import Memory
 from retrograde.replay.modules import Modules, Place
 from retrograde.replay.recorded_events import RecordedEvents
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from retrograde.recording import Recording
 
 _PC = {"x86_64": "rip", "arm64": "pc"}
+# The instruction that makes a system call: syscall, svc #0.
+_CALL = {"x86_64": b"\x0f\x05", "arm64": b"\x01\0\0\xd4"}
 _FRAMES = 1000
 _BEGINS_AND_ENDS = (StopReason.EXITED, StopReason.HISTORY_BEGIN, StopReason.HISTORY_END)
 
@@ -37,7 +37,7 @@ class Write:
     Attributes:
         event: number of the next event when it happened; where a system call wrote, the call's own.
         tid: the thread that wrote.
-        pc: the instruction that wrote, or behind that of the system call.
+        pc: the instruction that wrote; of a system call, its own, or the one behind it.
         address: of the memory that was asked for.
         old, new: its bytes before and after.
         call: the name of the system call that wrote, or None: it was an instruction.
@@ -132,8 +132,7 @@ class Replay:
         debug_directories: Sequence[str | Path] = (),
     ) -> None:
         self.recording = recording
-        with self._explaining(None):
-            self.debuggee = ReplayDebuggee(recording, pid=pid, echo=echo, verify=verify)
+        self.debuggee = ReplayDebuggee(recording, pid=pid, echo=echo, verify=verify)
         self._tid = self.debuggee.current_thread
         self._maps: list[Mapping] = []
         self._maps_of = -1
@@ -272,16 +271,8 @@ class Replay:
 
     # ---- moving ----
 
-    @contextlib.contextmanager
-    def _explaining(self, debuggee: ReplayDebuggee | None) -> Iterator[None]:
-        try:
-            yield
-        except ReplayDivergenceError as divergence:
-            raise explained(self.recording, divergence, debuggee.session if debuggee else None) from None
-
     def _move(self, move: Callable[[], Stop]) -> Stop:
-        with self._explaining(self.debuggee):
-            stop = move()
+        stop = move()
         if stop.reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
         self._tid = stop.tid
@@ -425,9 +416,8 @@ class Replay:
         new = self._bytes(address, size)
         with self._breakpoints(BreakpointKind.WRITE, [(address, size)]):
             stop = self._until_write(Direction.BACKWARD)
-            if stop is None:
-                return None
-            self._back_to_call(stop.tid, address, size)
+        if stop is None:
+            return None
         return self._write(stop.tid, address, size, new)
 
     def next_write(self, address: int, size: int = 8) -> Write | None:
@@ -447,7 +437,6 @@ class Replay:
             behind, tid = self.debuggee.checkpoint(), stop.tid
             try:
                 self._until_write(Direction.BACKWARD)
-                self._back_to_call(tid, address, size)
                 write = self._write(tid, address, size, new)
                 self.debuggee.restore(behind)
             finally:
@@ -467,26 +456,13 @@ class Replay:
             if stop.reason is StopReason.WATCHPOINT:
                 return stop
 
-    def _back_to_call(self, tid: int, address: int, size: int) -> None:
-        """Where the thread has gone on from the system call that wrote, go back to it. The memory is still watched."""
-        before = self._events.before(self.event, tid)
-        if before is None or not self._events.writes(before, address, size):
-            return
-        if self.debuggee.in_call(tid):
-            if self._events.writes(self.event, address, size):
-                return
-        else:
-            here = self.debuggee.checkpoint()
-            stop = self._move(lambda: self.debuggee.step(tid))
-            self.debuggee.restore(here)
-            self.debuggee.delete_checkpoint(here)
-            if stop.reason is StopReason.WATCHPOINT:
-                return
-        self.seek(before)
+    def _is_writing_call(self, tid: int, pc: int, address: int, size: int) -> bool:
+        """Return whether a thread is about to make, or is in, a system call that writes to memory."""
+        code = _CALL[self.debuggee.arch]
+        reached = self.debuggee.in_call(tid) or self.debuggee.read_memory(pc, len(code)) == code
+        return reached and self._events.writes(self.event, address, size)
 
     def _write(self, tid: int, address: int, size: int, new: bytes) -> Write:
         pc = self.registers_of(tid)["pc"]
-        call = None
-        if self.debuggee.in_call(tid):
-            call = self._events.call(self.event) if self._events.writes(self.event, address, size) else None
+        call = self._events.call(self.event) if self._is_writing_call(tid, pc, address, size) else None
         return Write(self.event, tid, pc, address, self._bytes(address, size), new, call, self.place(pc))

@@ -12,6 +12,9 @@ from retrograde.errors import RetrogradeError, UsageError
 from retrograde.replay import _core
 from retrograde.replay._core import StopKind
 from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Scratch, Stop, StopReason
+from retrograde.replay.divergence import explained
+from retrograde.replay.failures import ReplayDivergenceError
+from retrograde.replay.maps import parsed_maps
 from retrograde.replay.requirements import check
 from retrograde.replay.scan import ReplayScan, scan
 from retrograde.replay.timeline import Mark, Timeline
@@ -64,7 +67,8 @@ class ReplayDebuggee:
             self._pid = pid if pid is not None else next(iter(self.scan.processes))
             follow = set() if self.scan.shares_memory else self.scan.ancestors(self._pid)
             self._session = _core.Session.open(str(self._folder), follow, self._pid, echo, verify)
-            self._begin(pid)
+            with self._explaining():
+                self._begin(pid)
             self._timeline = Timeline(self._session)
         except BaseException:
             self.close()
@@ -208,15 +212,17 @@ class ReplayDebuggee:
 
         Backwards, a watchpoint is hit where the instruction that wrote is about to run.
         """
-        if direction is Direction.FORWARD:
-            return self._stop(self._timeline.forward())
-        return self._stop_backwards(self._timeline.backward())
+        with self._explaining():
+            if direction is Direction.FORWARD:
+                return self._stop(self._timeline.forward())
+            return self._stop_backwards(self._timeline.backward())
 
     def step(self, tid: int, direction: Direction = Direction.FORWARD) -> Stop:
         """Run one instruction of the thread; others run before it where the recording says so."""
-        if direction is Direction.FORWARD:
-            return self._stop(self._timeline.step(tid))
-        return self._stop_backwards(self._timeline.step_back(tid))
+        with self._explaining():
+            if direction is Direction.FORWARD:
+                return self._stop(self._timeline.step(tid))
+            return self._stop_backwards(self._timeline.step_back(tid))
 
     def interrupt(self) -> None:
         """Make a running :meth:`resume` return; from another thread."""
@@ -228,7 +234,8 @@ class ReplayDebuggee:
         Raises:
             UsageError: there is no such event.
         """
-        return self._stop(self._timeline.to_event(event))
+        with self._explaining():
+            return self._stop(self._timeline.to_event(event))
 
     def seek_end(self) -> Stop:
         """Go to the failure or the end: the last moment at which the process is still there."""
@@ -237,10 +244,10 @@ class ReplayDebuggee:
             return self.seek(self._session.size)
         killed = facts.status & 0x7F
         if killed and facts.failure is not None:
-            self._timeline.to_event(facts.failure)
+            self.seek(facts.failure)
             self._timeline.tell()
             return Stop(StopReason.SIGNAL, self.current_thread, signal=killed)
-        self._timeline.to_event(facts.end)
+        self.seek(facts.end)
         self._timeline.tell()
         return Stop(StopReason.EXITED, self.current_thread, signal=killed, status=facts.status >> 8 & 0xFF)
 
@@ -258,7 +265,8 @@ class ReplayDebuggee:
         """
         if checkpoint not in self._saved:
             raise UsageError(f"there is no checkpoint {checkpoint}")
-        self._timeline.load(self._saved[checkpoint])
+        with self._explaining():
+            self._timeline.load(self._saved[checkpoint])
         return Stop(StopReason.EVENT, self.current_thread)
 
     def delete_checkpoint(self, checkpoint: int) -> None:
@@ -275,6 +283,14 @@ class ReplayDebuggee:
         following = self.event
         for event in self.recording.events(filter_text or None):
             yield f"{'>' if event.seq == following else ' '} {event}"
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Tell more of a divergence than the native replayer does."""
+        try:
+            yield
+        except ReplayDivergenceError as divergence:
+            raise explained(self.recording, divergence, self._session) from None
 
     # ---- stops ----
 
@@ -336,25 +352,6 @@ class _Copy:
     def remove_breakpoint(self, kind: BreakpointKind, address: int, length: int) -> None:
         """See :class:`Scratch`."""
         self._native.remove_breakpoint(address)
-
-
-def parsed_maps(text: bytes) -> list[Mapping]:
-    """Return the memory map that the native replayer tells of."""
-    found = []
-    for line in text.decode("utf-8", "surrogateescape").splitlines():
-        span, permissions, offset, _device, _inode, image, *path = line.split(" ", 6)
-        start, _, end = span.partition("-")
-        found.append(
-            Mapping(
-                int(start, 16),
-                int(end, 16),
-                permissions,
-                int(offset, 16),
-                path[0] if path else "",
-                None if image == "-" else image,
-            )
-        )
-    return found
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Pure Python reads some 2 MB of it in a second.
 _LARGEST = 32 << 20
 _MOST_FILES = 1 << 16
+_MOST_OF_NAMES = 64 << 20
 _PATH, _DIRECTORY_INDEX = 1, 2  # DW_LNCT
 _END_OF_SEQUENCE = -1
 
@@ -74,6 +75,7 @@ class SourceLines:
         self._names = image.section(".debug_str") or b""
         self.files: list[str] = []
         self._by_name: dict[str, int] = {}
+        self._length_of_names = 0
         rows = _Rows()
         if len(self._data) > _LARGEST:
             raise FormatError(f"{image.name}: {len(self._data)} bytes of .debug_line are too many")
@@ -201,6 +203,9 @@ class SourceLines:
     def _file_number(self, unit: _Unit, index: int) -> int:
         name = unit.files[index] if 0 <= index < len(unit.files) else "?"
         if name not in self._by_name:
+            self._length_of_names += len(name)
+            if self._length_of_names > _MOST_OF_NAMES:
+                raise FormatError(f"the names of source files are {self._length_of_names} letters long")
             self._by_name[name] = len(self.files)
             self.files.append(name)
         return self._by_name[name]

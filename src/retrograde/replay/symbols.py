@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrograde.errors import FormatError
+from retrograde.replay.bounded_bytes import WORD
+
 if TYPE_CHECKING:
     from retrograde.replay.elf_image import ElfImage
 
@@ -18,6 +21,8 @@ _NO_TYPE, _OBJECT, _FUNCTION, _INDIRECT = 0, 1, 2, 10
 _LOCAL, _GLOBAL = 0, 1
 _ABSOLUTE = 0xFFF1
 _LONGEST_NAME = 4096
+_LARGEST = 256 << 20
+_MOST_OF_A_NAME = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Symbols:
         if not table or names is None:
             table, names = image.section(".dynsym"), image.section(".dynstr")
         self._names = names or b""
+        if len(table or b"") > _LARGEST:
+            raise FormatError(f"{image.name}: {len(table or b'')} bytes of symbols are too many")
         entries = np.frombuffer(table or b"", _ENTRY, len(table or b"") // _ENTRY.itemsize)
         kind = entries["info"] & 15
         known = (entries["section"] != 0) & (entries["section"] != _ABSOLUTE) & (entries["name"] != 0)
@@ -71,6 +78,7 @@ class Symbols:
 
     def at(self, address: int) -> Symbol | None:
         """Return the symbol that an address of the file belongs to."""
+        address &= WORD
         last = int(np.searchsorted(self._entries["value"], np.uint64(address), "right")) - 1
         code = self._image.is_code(address)
         for at in range(last, max(last - 16, -1), -1):
@@ -87,13 +95,19 @@ class Symbols:
         return None
 
     def named(self, name: str) -> list[Symbol]:
-        """Return the symbols of a name, those that others see first."""
+        """Return the symbols of a name, those that others see first.
+
+        Raises:
+            FormatError: there are more than any program has.
+        """
         wanted = name.encode("utf-8", "surrogateescape")
         if not wanted or b"\0" in wanted:
             return []
-        offsets = []
+        offsets: list[int] = []
         at = self._names.find(wanted + b"\0")
         while at >= 0:
+            if len(offsets) >= _MOST_OF_A_NAME:
+                raise FormatError(f"{self._image.name} has too many symbols of one name")
             offsets.append(at)  # a name may be the end of another one
             at = self._names.find(wanted + b"\0", at + 1)
         found = self._entries[np.isin(self._entries["name"], np.array(offsets, np.uint32))]
