@@ -1,10 +1,10 @@
 """Run a recording again, in gdb, forwards and backwards.
 
-    retrograde replay                      debug the latest recording in gdb, from its start
-    retrograde replay --at-end             from its failure: then `reverse-continue`, `reverse-next`, `watch` …
+    retrograde replay                      # debug the latest recording in gdb, from its start
+    retrograde replay --at-end             # from its failure: `reverse-continue`, `reverse-next`, `watch` …
     retrograde replay crash-0 --event 1234
-    retrograde replay --check              run it to the end and compare everything with the recording
-    retrograde replay --port 1234          only serve, for `target remote :1234`
+    retrograde replay --check              # run it to the end and compare everything with the recording
+    retrograde replay --port 1234          # only serve, for `target remote :1234`
     retrograde replay crash-0 -- -batch -x script.gdb
 
 The run is exactly the recorded one: all that the program gets from outside comes from the recording, and nothing that
