@@ -16,6 +16,9 @@ enum rg_changes {
 	RG_CHANGES_RESULT_ARG1 = 4, /* and may truncate it, as the flags in this argument say */
 	RG_CHANGES_RESULT_ARG2 = 5,
 	RG_CHANGES_PATH = 6, /* nowhere */
+	/* Others that the tracer has to look at, whether they succeed or not. */
+	RG_CHANGES_SCHEDULING = 7,
+	RG_CHANGES_PROCESS = 8, /* prctl */
 };
 
 struct rg_config {
@@ -30,7 +33,6 @@ struct rg_config {
 	__s32 execve_nr; /* the call that starts the recording of a started command */
 	__s32 mmap_nr;
 	__s32 shmat_nr;
-	__s32 getaffinity_nr;
 	__s32 restart_nr; /* restart_syscall */
 	__u8 filter_syscalls;
 	__u8 replayable;   /* a command on one CPU, and its tracer tells more than what is held */

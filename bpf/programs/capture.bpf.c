@@ -16,6 +16,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define MAX_ERRNO	      4095 /* include/linux/err.h */
 #define ERESTART_RESTARTBLOCK 516  /* include/linux/errno.h */
 #define SIGKILL		      9
+#define PR_GET_TSC	      25 /* include/uapi/linux/prctl.h */
+#define PR_SET_TSC	      26
+#define PR_SET_TIMERSLACK     29
+#define PR_GET_TIMERSLACK     30
 #define SA_IMMUTABLE	      0x00800000 /* include/linux/signal_types.h */
 #define MAP_ANONYMOUS	      0x20	 /* include/uapi/asm-generic/mman-common.h */
 #if defined(__TARGET_ARCH_x86)
@@ -143,15 +147,23 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	return 0;
 }
 
-/* Whether the tracer has to look at the call: at the files it has mapped or changed, or the CPUs it has told of. */
+/* Whether the tracer has to look at the call: at the files it has mapped or changed, or how threads are scheduled. */
 static __always_inline bool is_tracers(const struct rg_thread *thread, long ret)
 {
-	if (!config.replayable || (u64)ret >= (u64)-MAX_ERRNO)
+	u32 how = changes[thread->nr & (RG_MAX_SYSCALLS - 1)];
+
+	if (!config.replayable)
+		return false;
+	if (how == RG_CHANGES_SCHEDULING)
+		return true;
+	if (how == RG_CHANGES_PROCESS)
+		return (thread->args[0] >= PR_GET_TSC && thread->args[0] <= PR_SET_TSC) ||
+		       (thread->args[0] >= PR_SET_TIMERSLACK && thread->args[0] <= PR_GET_TIMERSLACK);
+	if ((u64)ret >= (u64)-MAX_ERRNO)
 		return false;
 	if (thread->nr == config.mmap_nr)
 		return !(thread->args[3] & MAP_ANONYMOUS);
-	return thread->nr == config.shmat_nr || thread->nr == config.getaffinity_nr ||
-	       changes_seen_file(changes[thread->nr & (RG_MAX_SYSCALLS - 1)], thread->args, ret);
+	return thread->nr == config.shmat_nr || changes_seen_file(how, thread->args, ret);
 }
 
 /* Writes the record of a call of this architecture, with its memory. */

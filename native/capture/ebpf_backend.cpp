@@ -1,7 +1,6 @@
 // Capture with eBPF. The programs put a record for each event into the ring of its CPU; here the rings are merged by
 // time. In replay grade a tracer completes the events whose threads the programs have held.
 
-#include "capture/affinity.h"
 #include "capture/backend.h"
 #include "capture/guardian.h"
 #include "capture/memory_copier.h"
@@ -79,8 +78,7 @@ class EbpfBackend : public Backend {
     void take_late_holds(std::uint64_t now);
     void take_holds();
     void write(const rg_event &event);
-    void write_held(const rg_hold &hold);
-    void show_all_cpus(const rg_event &call) const;
+    void write_held(rg_hold &hold);
     void interrupt_spinning(std::uint64_t now);
     void write_pending();
     void add_pending(WireRecord record);
@@ -89,6 +87,7 @@ class EbpfBackend : public Backend {
     void on_start(pid_t tid);
 #endif
     void on_signal(pid_t tid, int signal);
+    std::optional<WireRecord> carry_out(pid_t tid, int signal);
     void strike(pid_t tid, int signal);
     void at_handler(pid_t tid, bool there);
     int on_last_stop(pid_t tid, int signal);
@@ -174,6 +173,8 @@ EbpfBackend::~EbpfBackend() {
 
 void EbpfBackend::attach(Target *target) {
     target_ = target;
+    if (replay_)
+        replay_->belief().begin_with(*target->serialisation());
     for (pid_t pid : options_.pids) {
         UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         if (!process && errno == ESRCH)
@@ -434,14 +435,14 @@ bool EbpfBackend::stop_was_taken_away(pid_t tid) const {
     return facts.found && !facts.stopped && !(facts.pending >> (SIGSTOP - 1) & 1);
 }
 
-void EbpfBackend::write_held(const rg_hold &hold) {
+void EbpfBackend::write_held(rg_hold &hold) {
     if (replay_) {
         replay_->look_at(hold.event);
         replay_->write_before(hold.event);
         if (replay_->has_shared_overlay())
             programs_.look_at_overlay();
-        if (is_affinity(hold.event))
-            show_all_cpus(hold.event);
+        replay_->belief().correct(hold.event);
+        hold.event.cpu = static_cast<__u16>(target_->serialisation()->cpu()); // it may have been sent to another
     }
     if (hold.plan_nr == static_cast<__u32>(hold.event.nr)) {
         copier_->add(hold.event, hold.deref);
@@ -450,13 +451,6 @@ void EbpfBackend::write_held(const rg_hold &hold) {
     rg_event interrupted = hold.event;
     interrupted.nr = static_cast<__s32>(hold.plan_nr);
     copier_->add_continued(hold.event, interrupted, hold.deref);
-}
-
-// The program sees the CPUs that it would have without us.
-void EbpfBackend::show_all_cpus(const rg_event &call) const {
-    const auto asked = static_cast<pid_t>(call.args[0]);
-    if (asked == 0 || tracer_->has(asked))
-        write_affinity(call, target_->serialisation()->allowed());
 }
 
 void EbpfBackend::write_pending() {
@@ -553,8 +547,12 @@ void EbpfBackend::on_signal(pid_t tid, int signal) {
     pending_.emplace(now, std::move(later));
 }
 
+std::optional<WireRecord> EbpfBackend::carry_out(pid_t tid, int signal) {
+    return replay_->belief().forbids_counter(tid) ? std::nullopt : carry_out_trapped(tid, signal);
+}
+
 void EbpfBackend::strike(pid_t tid, int signal) {
-    if (auto trap = carry_out_trapped(tid, signal)) {
+    if (auto trap = carry_out(tid, signal)) {
         add_pending(std::move(*trap));
         tracer_->deliver(tid, 0);
     } else if (auto row = signals_.strike(tid, signal, programs_.live_threads() == 1)) {
@@ -567,11 +565,12 @@ void EbpfBackend::strike(pid_t tid, int signal) {
 
 // Returns the signal that is to be delivered.
 int EbpfBackend::on_last_stop(pid_t tid, int signal) {
-    const auto trap = carry_out_trapped(tid, signal);
+    const auto trap = carry_out(tid, signal);
     if (trap)
         write(wire_event(*trap));
-    stop_trapping(tid);
-    target_->serialisation()->undo(tid);
+    if (!replay_->belief().forbids_counter(tid))
+        stop_trapping(tid);
+    replay_->belief().give_back(tid);
     return trap ? 0 : signal;
 }
 

@@ -4,6 +4,7 @@
 #include "capture/kernel_types.h"
 #include "capture/replay_state.h"
 #include "capture/requirements.h"
+#include "capture/scheduling_belief.h"
 #include "capture/syscall_table.h"
 #include "capture/written_files.h"
 
@@ -109,6 +110,12 @@ std::size_t Programs::ring_size(const Options &options, int cpu) const {
     return std::max(size, page);
 }
 
+static rg_changes what_changes(int nr) {
+    if (SchedulingBelief::concerns(nr))
+        return RG_CHANGES_SCHEDULING;
+    return nr == SYS_prctl ? RG_CHANGES_PROCESS : changes_of(nr);
+}
+
 template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const Options &options) {
     const bool replay = options.grade == Grade::replay;
     const std::size_t ring = ring_size(options, 0);
@@ -126,7 +133,6 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.replayable = is_replayable(options);
     config.mmap_nr = syscall_number("mmap");
     config.shmat_nr = syscall_number("shmat");
-    config.getaffinity_nr = syscall_number("sched_getaffinity");
     config.restart_nr = syscall_number("restart_syscall");
     config.all_switches = options.switches;
     config.adopt_all = options.whole_system;
@@ -138,7 +144,7 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     bpf_program__set_autoload(skeleton->progs.on_switch, options.switches || is_replayable(options));
     for (std::size_t nr = 0; nr < RG_MAX_SYSCALLS; nr++) {
         skeleton->rodata->plans[nr] = plans()[nr];
-        skeleton->rodata->changes[nr] = static_cast<__u8>(changes_of(static_cast<int>(nr)));
+        skeleton->rodata->changes[nr] = static_cast<__u8>(what_changes(static_cast<int>(nr)));
         skeleton->rodata->wanted_syscalls[nr] = options.syscalls && options.syscalls->test(nr);
     }
     // Allocated in full when they are made.

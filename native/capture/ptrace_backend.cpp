@@ -64,6 +64,8 @@ void PtraceBackend::attach(Target *target) {
     ticker_.start(ptrace_tick_ns);
     if (!target)
         return;
+    if (replay_)
+        replay_->belief().begin_with(*target->serialisation());
     if (target->serialisation())
         target->serialisation()->take_turns_with(target->pid());
     // Waited for, and not taken.
@@ -257,7 +259,7 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
     } else if (event == 0 && signal == (SIGTRAP | 0x80)) {
         on_syscall_stop(tid, thread);
     } else if (event == 0) {
-        const auto trap = replay_ ? carry_out_trapped(tid, signal) : std::nullopt;
+        const auto trap = carry_out(tid, signal);
         if (trap) {
             writer_.add(wire_event(*trap));
         } else {
@@ -271,8 +273,9 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
     }
     write_cut_off(thread);
     if (replay_) {
-        stop_trapping(tid);
-        target_->serialisation()->undo(tid);
+        if (!replay_->belief().forbids_counter(tid))
+            stop_trapping(tid);
+        replay_->belief().give_back(tid);
     }
     ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(passed_on));
     threads_.erase(tid);

@@ -94,7 +94,7 @@ class PtraceBackend : public Backend {
     void on_syscall_stop(pid_t tid, Thread &thread);
     void on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
     void on_exit_of_call(Thread &thread, const __ptrace_syscall_info &info);
-    void show_all_cpus(const rg_event &call) const;
+    std::optional<WireRecord> carry_out(pid_t tid, int signal);
     void on_new_child(pid_t tid, Thread &thread);
     void add_child(pid_t tid, pid_t parent_tid, const Thread &parent, const ProcessFacts &facts);
     void on_first_stop(pid_t tid, Thread &thread);

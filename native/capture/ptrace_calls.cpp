@@ -1,6 +1,5 @@
 #include "capture/ptrace_backend.h"
 
-#include "capture/affinity.h"
 #include "capture/syscall_table.h"
 #include "capture/trapped_instructions.h"
 
@@ -102,8 +101,7 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
         if (replay_) {
             replay_->look_at(thread.call);
             replay_->write_before(thread.call);
-            if (is_affinity(thread.call))
-                show_all_cpus(thread.call);
+            replay_->belief().correct(thread.call);
         }
         if (thread.call.nr == SYS_restart_syscall && !(thread.call.flags & RG_COMPAT))
             copier_.add_continued(thread.call, thread.interrupted, thread.interrupted_deref);
@@ -118,11 +116,8 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
     thread.deref = 0;
 }
 
-// The program sees the CPUs that it would have without us.
-void PtraceBackend::show_all_cpus(const rg_event &call) const {
-    const auto asked = static_cast<pid_t>(call.args[0]);
-    if (asked == 0 || threads_.contains(asked))
-        write_affinity(call, target_->serialisation()->allowed());
+std::optional<WireRecord> PtraceBackend::carry_out(pid_t tid, int signal) {
+    return !replay_ || replay_->belief().forbids_counter(tid) ? std::nullopt : carry_out_trapped(tid, signal);
 }
 
 // A call that will never end as far as the recording goes.
@@ -158,7 +153,7 @@ void PtraceBackend::deliver(pid_t tid, Thread &thread, int signal) {
         return;
     }
     const std::uint64_t handler = handler_of(thread, signal);
-    if (auto trap = carry_out_trapped(tid, signal)) {
+    if (auto trap = carry_out(tid, signal)) {
         writer_.add(wire_event(*trap));
         resume_now(tid);
     } else if (handler == 1 || (handler == 0 && ignored_by_default(signal))) {

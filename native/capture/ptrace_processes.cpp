@@ -78,6 +78,8 @@ void PtraceBackend::add_child(pid_t tid, pid_t parent_tid, const Thread &parent,
     threads_[tid] = std::move(child);
     if (!recorded)
         return;
+    if (replay_)
+        replay_->look_at(event);
     const std::string comm = comm_of(tid);
     const SegmentView segments[] = {text_view(RG_SEG_COMM, comm)};
     writer_.add(event, segments);
@@ -132,6 +134,8 @@ void PtraceBackend::on_exec(pid_t tid) {
     event.args[2] = facts.uid;
     event.args[3] = facts.gid;
     event.args[4] = cgroup_id(tid);
+    if (replay_)
+        replay_->look_at(event);
     const std::string filename = exec_filename(tid, thread), comm = comm_of(tid);
     const std::string arguments = read_proc_file(tid, "cmdline", max_arguments);
     const std::string environment = read_proc_file(tid, "environ", max_arguments);
@@ -170,6 +174,8 @@ void PtraceBackend::on_thread_end(pid_t tid, Thread &thread, int status) {
     rg_event event = event_of(tid, thread, RG_EXIT, -1);
     event.result = status;
     event.args[0] = process.live_threads == 0;
+    if (replay_)
+        replay_->look_at(event);
     writer_.add(event, {});
 }
 

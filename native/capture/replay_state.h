@@ -6,6 +6,7 @@
 #include "capture/event_writer.h"
 #include "capture/images.h"
 #include "capture/options.h"
+#include "capture/scheduling_belief.h"
 #include "capture/unfaithful.h"
 #include "capture/written_files.h"
 
@@ -38,8 +39,14 @@ class ReplayState {
     // The files whose content comes from more than their images (END, "written").
     std::vector<std::string> written() const { return files_.changing(); }
 
-    // Takes note of what a replay may not repeat. To be called for each call's event, before its row is written.
-    void look_at(const rg_event &event) { unfaithful_.look_at(event, writer_.events()); }
+    // Takes note of what a replay may not repeat, and of threads. To be called for the event of each call, FORK, EXEC
+    // and EXIT, before its row is written.
+    void look_at(const rg_event &event) {
+        unfaithful_.look_at(event, writer_.events());
+        belief_.look_at(event);
+    }
+    // What programs believe of their scheduling. A call's event goes through correct() before its row is written.
+    SchedulingBelief &belief() { return belief_; }
     const UnfaithfulList &unfaithful() const { return unfaithful_; }
 
   private:
@@ -52,6 +59,7 @@ class ReplayState {
     EventWriter &writer_;
     Images images_;
     WrittenFiles files_;
+    SchedulingBelief belief_;
     UnfaithfulList unfaithful_;
     bool has_shared_overlay_ = false;
     std::vector<unsigned char> buffer_;

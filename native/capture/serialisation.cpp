@@ -3,6 +3,7 @@
 #include "capture/syscall_table.h"
 #include "capture/trapped_instructions.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <linux/audit.h>
@@ -30,9 +31,6 @@ constexpr int vetoed_calls[] = {SYS_io_uring_setup,
                                 SYS_userfaultfd,
                                 SYS_perf_event_open,
                                 SYS_rseq};
-// These would end the serialisation, and are answered as if done; to sched_getscheduler 0 is SCHED_OTHER.
-constexpr int feigned_calls[] = {SYS_sched_setaffinity, SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr,
-                                 SYS_sched_getscheduler};
 
 constexpr int command_priority = 1; // of real time
 
@@ -65,10 +63,6 @@ Filter make_filter() {
     for (const int nr : vetoed_calls) {
         filter.unless_equal(static_cast<__u32>(nr), 1);
         filter.answer(SECCOMP_RET_ERRNO | ENOSYS);
-    }
-    for (const int nr : feigned_calls) {
-        filter.unless_equal(static_cast<__u32>(nr), 1);
-        filter.answer(SECCOMP_RET_ERRNO | 0);
     }
 #if defined(PR_SET_TSC)
     // The program cannot end the trapping of what it asks the processor; we can.
@@ -123,8 +117,16 @@ cpu_set_t only(int cpu) {
 
 } // namespace
 
+SchedulingAttributes scheduling_attributes(pid_t tid) {
+    SchedulingAttributes attributes;
+    ::syscall(SYS_sched_getattr, tid, &attributes, sizeof attributes, 0);
+    return attributes;
+}
+
 Serialisation::Serialisation() {
     ::sched_getaffinity(0, sizeof allowed_, &allowed_);
+    attributes_ = scheduling_attributes(0);
+    timer_slack_ = static_cast<std::uint64_t>(std::max(::prctl(PR_GET_TIMERSLACK), 0));
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &allowed_))
             cpu_ = cpu;
@@ -156,11 +158,6 @@ void Serialisation::take_turns_with(pid_t command) const {
         return;
     schedule(command, SCHED_RR, command_priority + 1);
     schedule(0, SCHED_FIFO, command_priority + 2);
-}
-
-void Serialisation::undo(pid_t tid) const {
-    schedule(tid, SCHED_OTHER, 0);
-    bind(tid, allowed_);
 }
 
 std::vector<std::string> Serialisation::vetoed() {

@@ -2,12 +2,23 @@
 // recording cannot tell. The command sets itself up so before its exec; its descendants inherit it.
 #pragma once
 
+#include <cstdint>
 #include <sched.h>
 #include <string>
 #include <sys/types.h>
 #include <vector>
 
 namespace retrograde {
+
+// struct sched_attr, as far as all kernels have it (sched_setattr(2)).
+struct SchedulingAttributes {
+    std::uint32_t size = 0, policy = 0;
+    std::uint64_t flags = 0;
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t runtime = 0, deadline = 0, period = 0;
+};
+SchedulingAttributes scheduling_attributes(pid_t tid);
 
 class Serialisation {
   public:
@@ -24,12 +35,11 @@ class Serialisation {
     // wait for another recording's command at each change. To be called by the thread that does so.
     void take_turns_with(pid_t command) const;
 
-    // Undoes it for a thread that goes on without us, but for what is refused.
-    void undo(pid_t tid) const;
-
     int cpu() const { return cpu_; }
-    // Those that the command would have without us.
+    // What the command would have without us.
     const cpu_set_t &allowed() const { return allowed_; }
+    const SchedulingAttributes &attributes() const { return attributes_; }
+    std::uint64_t timer_slack() const { return timer_slack_; }
 
     // The calls that fail with ENOSYS.
     static std::vector<std::string> vetoed();
@@ -37,6 +47,8 @@ class Serialisation {
   private:
     int cpu_ = 0;
     cpu_set_t allowed_{};
+    SchedulingAttributes attributes_;
+    std::uint64_t timer_slack_ = 0;
 };
 
 } // namespace retrograde

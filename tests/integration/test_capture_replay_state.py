@@ -357,3 +357,49 @@ def test_interrupted_threads_tell_what_lies_on_their_stack(capture_program: Path
             assert address <= sp < address + len(data)
             assert len(data) <= 640
     assert not running or any(_bytes(event, MEMORY) for event in running)
+
+
+def test_programs_are_shown_the_scheduling_that_they_asked_for(
+    capture_program: Path, tmp_path: Path, backend: str, as_root: None
+) -> None:
+    script = """
+import errno, os
+
+def error_of(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        return error.errno
+    return 0
+
+def real():  # the 41st field: what the kernel knows
+    with open("/proc/self/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[38])
+
+cpus = os.sched_getaffinity(0)
+assert os.sched_getscheduler(0) == os.SCHED_OTHER and real() == os.SCHED_RR
+os.sched_setaffinity(0, {min(cpus)})
+assert os.sched_getaffinity(0) == {min(cpus)}
+assert error_of(os.sched_setaffinity, 0, []) == errno.EINVAL
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+assert os.sched_getscheduler(0) == os.SCHED_BATCH and real() == os.SCHED_RR
+assert error_of(os.sched_setparam, 0, os.sched_param(5)) == errno.EINVAL
+assert error_of(os.sched_setparam, 0, os.sched_param(0)) == 0
+assert error_of(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(500)) == errno.EINVAL
+assert error_of(os.sched_setscheduler, 0x3fffffff, os.SCHED_BATCH, os.sched_param(0)) == errno.ESRCH
+child = os.fork()
+if child == 0:
+    assert os.sched_getaffinity(os.getppid()) == os.sched_getaffinity(0) == {min(cpus)}
+    os.sched_setscheduler(os.getppid(), os.SCHED_FIFO, os.sched_param(7))
+    assert os.sched_getscheduler(0) == os.SCHED_BATCH
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert os.sched_getscheduler(0) == os.SCHED_FIFO and os.sched_getparam(0).sched_priority == 7
+assert real() == os.SCHED_RR
+"""
+    events = _record(capture_program, tmp_path / "r", backend, sys.executable, "-c", script)
+    assert _of_kind(events, Kind.EXIT)[-1].result == 0
+    if backend == "ebpf":
+        with api.open(tmp_path / "r") as recording:
+            cpu = recording.info["replay"]["cpu"]
+        assert {event.cpu for event in events if event.kind == Kind.SYSCALL} == {cpu}
