@@ -6,6 +6,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/set.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
@@ -146,6 +147,7 @@ NB_MODULE(_core, module) {
         .def_prop_ro("damage", [](Session &session) { return session.events().damage(); })
         .def_prop_rw("focus", &Session::focus, &Session::set_focus)
         .def("current_task", &Session::current_task)
+        .def("event_before", &Session::event_before)
         .def("threads",
              [](Session &session) {
                  std::vector<std::tuple<std::uint32_t, std::uint32_t, std::string, bool>> all;

@@ -198,6 +198,7 @@ class Session::PlaceFinder {
 
     void take_out() {
         if (jump_ && !task_.tracee.is_gone()) {
+            jump_->leave_pad(task_.tracee, false);
             count();
             jump_->remove(task_.tracee);
         }

@@ -116,6 +116,13 @@ void Session::begin() {
     apply_start(start, task);
     data_of_ = RG_START;
     next_++;
+    apply_rows_of_start(task);
+}
+
+// A start with much memory goes on in rows DATA: who looks at the program now is to see all of it.
+void Session::apply_rows_of_start(Task &task) {
+    while (next_ < stream_.size() && stream_[next_].kind == RG_DATA && stream_[next_].tid == task.tid)
+        apply_data(stream_[next_++], task);
 }
 
 Task &Session::task(std::uint32_t tid) {
@@ -130,6 +137,17 @@ Task *Session::any_task_of(std::uint32_t pid) {
         if (task.pid == pid)
             return &task;
     return nullptr;
+}
+
+namespace {
+bool happens_anywhere(const Event &event);
+}
+
+std::optional<std::pair<std::uint64_t, std::uint32_t>> Session::event_before(std::uint64_t event) {
+    while (event-- > 0)
+        if (stream_[event].pid == options_.focus && !happens_anywhere(stream_[event]))
+            return std::pair(event, stream_[event].tid);
+    return std::nullopt;
 }
 
 std::uint32_t Session::current_task() {
@@ -355,13 +373,18 @@ Stop Session::run_on() {
             return stop_;
         }
         watched_.reset();
+        const bool starts = event.kind == RG_START;
         const std::uint32_t stepped = stepped_ && request_.step_tid == task.tid ? task.tid : 0;
         apply(event, task);
         next_++;
         if (watched_)
             return *watched_;
-        if (event.kind == RG_START && task.pid == options_.focus && request_.stops)
-            return {StopKind::exec, task.tid};
+        if (starts) {
+            apply_rows_of_start(task);
+            if (task.pid == options_.focus && request_.stops)
+                return {StopKind::exec, task.tid};
+            continue;
+        }
         if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && event.kind != RG_SWITCH &&
             ++steps_ >= request_.steps)
             return {StopKind::step, stepped};
@@ -400,6 +423,11 @@ void Session::apply(const Event &event, Task &task) {
     case RG_EXEC:
         return apply_exec(event);
     case RG_START:
+        if (task.is_guest) {
+            end_thread(task);
+            tasks_.erase(event.tid);
+            return;
+        }
         restart_as_stub(task.tracee);
         task.armed.clear();
         task.reported = false;
@@ -679,6 +707,7 @@ void Session::apply_data(const Event &event, Task &task) {
         for (const Segment &segment : event.segments)
             if (segment.arg == RG_SEG_MEMORY)
                 write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size());
+        task.space->read_auxv(task.tracee);
         return;
     }
     write_results(event, task);
@@ -731,14 +760,16 @@ CloneArguments clone_arguments(Task &parent) {
 void Session::apply_fork(const Event &event) {
     Task &parent = tasks_.at(static_cast<std::uint32_t>(event.args[0]));
     const bool is_thread = event.pid == parent.pid;
-    if (!is_thread && !options_.follow.empty() && !options_.follow.contains(event.pid))
-        return;
+    const bool is_followed = is_thread || options_.follow.empty() || options_.follow.contains(event.pid);
     const int nr = parent.tracee.registers().call();
     if (!is_clone(nr))
         diverge(event, parent,
                 "it makes the call " + call_text(nr, parent.tracee.registers().call_arguments()) +
                     " where a new thread or process was recorded");
     const CloneArguments arguments = clone_arguments(parent);
+    // What a child of vfork does up to its exec, it does to its parent's memory.
+    if (!is_followed && !(arguments.flags & CLONE_VM))
+        return;
     constexpr std::uint64_t as_thread =
         CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
     // Every process is the replayer's own child, and nobody but the replayer learns of its end.
@@ -752,6 +783,7 @@ void Session::apply_fork(const Event &event) {
         arguments.flags & CLONE_FILES ? parent.descriptors : std::make_shared<Descriptors>(*parent.descriptors);
     child.name = parent.name;
     child.in_call = child.fresh = true;
+    child.is_guest = is_thread ? parent.is_guest : !is_followed;
     child.own_tid = event.tid;
     child.clear_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
     child.robust_list = 0;

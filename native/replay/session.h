@@ -52,12 +52,13 @@ struct Task {
     std::uint64_t last_argument = 0;
     std::uint64_t clear_tid = 0; // set_tid_address(2)
     std::uint64_t robust_list = 0;
-    std::uint32_t own_tid = 0;          // as the thread sees it, in its namespace
-    bool reported = false;              // the breakpoint at its pc has been told of
-    bool fresh = false;                 // it has not returned from the call that made it
-    bool started = false;               // it begins a new program, whose exec has not returned yet
-    int faulted = 0;                    // signal of its own making that it is stopped with
-    std::vector<Breakpoint> armed;      // in its debug registers
+    std::uint32_t own_tid = 0;     // as the thread sees it, in its namespace
+    bool reported = false;         // the breakpoint at its pc has been told of
+    bool is_guest = false;         // of a process that is not followed, as long as it shares memory with one that is
+    bool fresh = false;            // it has not returned from the call that made it
+    bool started = false;          // it begins a new program, whose exec has not returned yet
+    int faulted = 0;               // signal of its own making that it is stopped with
+    std::vector<Breakpoint> armed; // in its debug registers
     std::vector<unsigned char> siginfo; // of the signal that it is stopped with
 };
 
@@ -117,6 +118,8 @@ class Session {
     EventStream &events() { return stream_; }
     std::uint32_t focus() const { return options_.focus; }
     void set_focus(std::uint32_t pid) { options_.focus = pid; }
+    // The last event of the focused process before this one, and its thread; nothing where there is none.
+    std::optional<std::pair<std::uint64_t, std::uint32_t>> event_before(std::uint64_t event);
     // The thread of the next event, where it is there; else 0.
     std::uint32_t current_task();
 
@@ -182,6 +185,7 @@ class Session {
     void write_results(const Event &event, Task &task);
     void write_to_other(const Event &event, Task &task);
     void apply_data(const Event &event, Task &task);
+    void apply_rows_of_start(Task &task);
     void apply_change(const Event &event);
     void write_change(const Event &event);
     bool has_mapped(const std::string &name) const;

@@ -183,7 +183,42 @@ void Tracee::set_vectors(std::span<const unsigned char> bytes) {
     has_vectors_ = true;
 }
 
+namespace {
+
+#if defined(__x86_64__)
+constexpr std::uint64_t trap_flag = 0x100;
+
+bool is_pushf(pid_t tid, std::uint64_t pc) {
+    unsigned char bytes[2] = {};
+    read_memory(tid, pc, bytes, sizeof bytes);
+    return bytes[0] == 0x9c || (bytes[1] == 0x9c && (bytes[0] == 0x66 || (bytes[0] & 0xf0) == 0x40));
+}
+#endif
+
+} // namespace
+
+// A thread that is stepped runs with the trap flag set, which two instructions show: pushf, and syscall in r11.
+void Tracee::hide_trap_flag() {
+#if defined(__x86_64__)
+    if (at_call_) {
+        Registers shown = registers();
+        shown.raw.r11 &= ~trap_flag;
+        set_registers(shown);
+    } else if (pushes_flags_) {
+        const std::uint64_t second_byte = registers().sp() + 1;
+        unsigned char flags = 0;
+        read_memory(tid_, second_byte, &flags, 1);
+        flags &= ~(trap_flag >> 8);
+        write_memory(tid_, second_byte, &flags, 1);
+    }
+#endif
+}
+
 void Tracee::resume(Resume how, int signal) {
+    steps_ = how == Resume::step_calls;
+#if defined(__x86_64__)
+    pushes_flags_ = steps_ && is_pushf(tid_, registers().pc());
+#endif
     // Behind a call a step ends at once (arch/arm64/kernel/ptrace.c: report_syscall).
     if (how == Resume::step_calls)
         settle_after_call();
@@ -211,6 +246,8 @@ int Tracee::wait() {
     }
     gone_ = !WIFSTOPPED(status);
     at_call_ = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80);
+    if (steps_ && !gone_)
+        hide_trap_flag();
     has_vectors_ = has_run_ = !at_call_;
     return status;
 }

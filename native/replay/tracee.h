@@ -83,6 +83,8 @@ class Tracee {
     pid_t process_, tid_;
     Registers registers_{};
     bool valid_ = false, dirty_ = false, gone_ = false, at_call_ = false;
+    bool steps_ = false, pushes_flags_ = false;
+    void hide_trap_flag();
     bool has_run_ = true; // since it was stopped at a call, other than for a call of ours
     bool has_vectors_ = true;
 };

@@ -363,7 +363,10 @@ class Timeline:
                 if self._is_first:
                     break
             # No instruction was run since the event before it: that event's own is the one.
-            target = Moment(target.event - 1, target.tid, None, target.clock)
+            before = self.session.event_before(target.event)
+            if before is None:
+                break
+            target = Moment(before[0], before[1], None, target.clock)
         self._restore(self._marks[0])
 
     def _go_before(self, target: Moment, mark: Mark) -> bool:
@@ -378,10 +381,11 @@ class Timeline:
             return False
         while True:
             self._restore(near)
+            was_in_call = self._in_call(target.tid)
             stop = self._step_to(target)
             if stop.kind is not StopKind.STEP:
                 # The instruction of a system call is not counted while the call has not been answered.
-                steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
+                steps = stop.steps if self._in_call(target.tid) and not was_in_call else stop.steps - 1
                 if steps < 0:
                     self._is_first = True
                     return False
