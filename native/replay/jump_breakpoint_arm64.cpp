@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -21,6 +22,7 @@ namespace {
 constexpr std::uint64_t page = 0x1000, most_page = 0x10000;
 constexpr std::size_t data_offset = 0x800, pad_room = page; // code, then data
 constexpr std::size_t most_words = 24;
+constexpr unsigned most_probed = 3, bits_probed = 20; // registers, bits
 constexpr std::size_t most_code = data_offset / 4;
 
 // Instructions, and the doublewords that they use, put together at an address (Arm ARM, C6.2).
@@ -60,6 +62,10 @@ class Code {
     // cbnz reg, to what arrives later
     std::size_t branch_if_not_zero(unsigned reg) {
         add(0xb5000000 | reg);
+        return code_.size() - 1;
+    }
+    std::size_t branch_if_bit(unsigned reg, unsigned bit, bool is_set) { // tbnz, tbz
+        add((is_set ? 0x37000000 : 0x36000000) | (bit & 32) << 26 | (bit & 31) << 19 | reg);
         return code_.size() - 1;
     }
     void arrive(std::size_t from) { code_[from] |= static_cast<std::uint32_t>(code_.size() - from) << 5; }
@@ -212,6 +218,19 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
         code.load(other, base, save_other);
         code.load(base, base, save_base);
     };
+    // Most passes are told by some bits of a register that has another value, for which nothing need be kept.
+    std::vector<std::size_t> to_displaced_at_once;
+    const Registers now = tracee.registers();
+    unsigned probed = 0;
+    for (unsigned reg = 0; reg < 31 && probed < most_probed; reg++) {
+        const std::uint64_t value = wanted.raw.regs[reg], other_bits = value ^ now.raw.regs[reg];
+        if (other_bits == 0)
+            continue;
+        probed++;
+        const auto lowest = static_cast<unsigned>(std::countr_zero(other_bits));
+        for (unsigned bit = lowest; bit < std::min(lowest + bits_probed, 64u); bit++)
+            to_displaced_at_once.push_back(code.branch_if_bit(reg, bit, !(value >> bit & 1)));
+    }
     code.add(0xd51bd040 | base);                                      // msr tpidr_el0, base
     code.with_distance(0x10000000 | base, *pad + data_offset, 19, 5); // adr base, data
     code.store(other, base, save_other);                              //
@@ -246,6 +265,8 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     for (std::size_t from : to_out)
         code.arrive(from);
     restore();
+    for (std::size_t from : to_displaced_at_once)
+        code.arrive(from);
     made->displaced_ = code.here();
     made->origin_[code.here()] = place;
     if (!displace(code, instruction, place, made->origin_))
