@@ -455,14 +455,25 @@ static __always_inline u64 state_of(struct task_struct *task)
 	return BPF_CORE_READ(old, state);
 }
 
-/* Where the thread was, for who replays it: it has left user mode, and these are on its kernel stack. */
+/*
+ * Where the thread was, for who replays it: it has left user mode, and these are on its kernel stack. Nothing where it
+ * is leaving a call still: it is behind the call, whose results the tracer may be about to change.
+ */
 static __always_inline void add_registers(struct scratch *s, const struct rg_thread *thread)
 {
 	struct rg_segment *segment = (struct rg_segment *)s->data;
+	struct pt_regs *regs = (struct pt_regs *)thread->registers;
 	u64 *words = (u64 *)(segment + 1);
 
-	if (bpf_probe_read_kernel(words, REGISTER_WORDS * sizeof(u64), (void *)thread->registers))
+	if (!regs || bpf_probe_read_kernel(words, REGISTER_WORDS * sizeof(u64), regs))
 		return;
+#if defined(__TARGET_ARCH_x86)
+	if ((s64)BPF_CORE_READ(regs, orig_ax) >= 0)
+		return;
+#else
+	if (BPF_CORE_READ(regs, syscallno) >= 0)
+		return;
+#endif
 #if defined(__TARGET_ARCH_x86)
 	/* Above the selectors, kernels with FRED keep what an event was (arch/x86/include/asm/ptrace.h). */
 	words[17] &= 0xffff;

@@ -1,5 +1,6 @@
 #include "capture/scheduling_belief.h"
 
+#include "base/clock.h"
 #include "capture/call_memory.h"
 #include "capture/registers.h"
 
@@ -41,13 +42,25 @@ void write(pid_t tid, std::uint64_t address, const void *bytes, std::size_t leng
     ::process_vm_writev(tid, &local, 1, &remote, 1, 0);
 }
 
+// The thread may be on its way into the stop still.
+bool read_registers_of_stopped(pid_t tid, GeneralRegisters &registers) {
+    constexpr std::uint64_t patience_ns = 20'000'000;
+    const std::uint64_t deadline = now_ns() + patience_ns;
+    while (!read_registers(tid, registers)) {
+        if (errno != ESRCH || now_ns() > deadline)
+            return false;
+        ::usleep(20);
+    }
+    return true;
+}
+
 void set_result(rg_event &call, std::int64_t result) {
     const auto tid = static_cast<pid_t>(call.tid);
     GeneralRegisters registers{};
     if (call.result == result)
         return;
     call.result = result;
-    if (!read_registers(tid, registers))
+    if (!read_registers_of_stopped(tid, registers))
         return;
 #if defined(__x86_64__)
     registers.rax = static_cast<std::uint64_t>(result);

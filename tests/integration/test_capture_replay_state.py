@@ -226,8 +226,9 @@ def test_threads_share_a_cpu(capture_program: Path, tmp_path: Path, as_root: Non
     switches = _of_kind(events, Kind.SWITCH)
     assert switches
     for event in switches:
-        has_registers = [len(data) for _, data in _bytes(event, REGISTERS)]
-        assert has_registers == ([] if event.args[2] else [21 * 8])
+        lengths = [len(data) for _, data in _bytes(event, REGISTERS)]
+        assert lengths == [] or (lengths == [21 * 8] and not event.args[2])
+    assert any(_bytes(event, REGISTERS) for event in switches)
     affinity = next(
         event for event in events if event.syscall is not None and event.syscall.name == "sched_getaffinity"
     )
@@ -350,7 +351,7 @@ os.waitpid(child, 0)
 
 def test_interrupted_threads_tell_what_lies_on_their_stack(capture_program: Path, tmp_path: Path, backend: str) -> None:
     events = _record(capture_program, tmp_path / "r", backend, str(compiled("serialised", tmp_path)))
-    running = [event for event in _of_kind(events, Kind.SWITCH) if not event.args[2]]
+    running = [event for event in _of_kind(events, Kind.SWITCH) if _bytes(event, REGISTERS)]
     for event in running:
         sp = struct.unpack("<21Q", _bytes(event, REGISTERS)[0][1])[RSP]
         for address, data in _bytes(event, MEMORY):
