@@ -5,6 +5,9 @@
 #include "capture/wire_record.h"
 
 #include <algorithm>
+#if defined(__aarch64__)
+#include <asm/ptrace.h>
+#endif
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -117,8 +120,11 @@ void ReplayState::write_start(pid_t tid, std::uint64_t now) {
 #if defined(__aarch64__)
     add_register_set(rows, tid, RG_SEG_TLS, NT_ARM_TLS);
     for (const unsigned set : {NT_ARM_PACA_KEYS, NT_ARM_PACG_KEYS, NT_ARM_PAC_ENABLED_KEYS, NT_ARM_SVE})
-        if (const std::vector<unsigned char> bytes = read_register_set(tid, set); !bytes.empty())
+        if (std::vector<unsigned char> bytes = read_register_set(tid, set); !bytes.empty()) {
+            if (set == NT_ARM_SVE) // no vectors yet: the header alone
+                bytes.resize(std::min(bytes.size(), sizeof(user_sve_header)));
             rows.add(RG_SEG_REGISTER_SET, 0, set, bytes);
+        }
 #endif
     const std::vector<Mapping> map = read_memory_map(tid);
     std::vector<std::string> images;

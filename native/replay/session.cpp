@@ -847,6 +847,7 @@ void Session::apply_start(const Event &event, Task &task) {
     for (const Segment &segment : event.segments)
         if (segment.arg == RG_SEG_REGISTER_SET)
             task.tracee.set_machine_state(static_cast<int>(segment.address), segment.bytes);
+    task.tracee.set_behind_call(); // of execve
 #endif
     task.clear_tid = task.robust_list = 0;
     task.restart = 0;

@@ -67,6 +67,9 @@ class Tracee {
 #if defined(__aarch64__)
     // Whether it stands behind a call, at the place where a tracer saw it at the stop behind that call: with 1 for x7.
     bool is_behind_call(const Registers &seen);
+    void set_behind_call() {
+        has_run_ = false;
+    }
 #endif
 
     // The thread ended while something was asked of it.
