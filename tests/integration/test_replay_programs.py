@@ -22,15 +22,10 @@ ARCH = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 SECONDS = 60
 
 # What is not supported, and why (docs/limits.md).
-_SHARED_CPU = "what is recorded for a replay runs on one CPU, under a real-time policy of the capture's"
 NOT_REPLAYED = {
     "calls_of_32_bits": "32-bit system calls cannot be replayed",
-    "legacy_call_page": "calls through the page of vsyscalls are not recorded where the kernel emulates them",
-    "process_control": _SHARED_CPU + ", where the kernel has no timer slack",
-    "processor_affinity": _SHARED_CPU + ": sched_setaffinity is answered for the program",
-    "scheduling": _SHARED_CPU + ": sched_setscheduler is answered for the program",
+    "legacy_call_page": "calls through the page of vsyscalls are emulated by the kernel, and seen by nobody",
     "seccomp_strict": "a thread whose time stamp counter is switched off cannot enter strict mode",
-    "time_stamp_counter_forbidden": "prctl(PR_SET_TSC) is the recorder's",
 }
 
 _PROGRAMS = programs(ARCH)
