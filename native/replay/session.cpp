@@ -930,6 +930,7 @@ void Session::apply_signal(const Event &event, Task &task) {
     const Segment *registers = event.segment(RG_SEG_HANDLER_REGISTERS);
     if (!registers)
         return; // ignored, a stop, or the thread's end
+    task.reported = false;
     task.faulted = 0;
     task.siginfo.clear();
     task.restart = 0;
