@@ -15,6 +15,7 @@ them, and `checkpoint` and `restart` work as ever. What the program wrote to its
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ def _opened(arguments: argparse.Namespace) -> Recording:
 
 
 def _debug(recording: Recording, arguments: argparse.Namespace) -> int:
-    from retrograde.gdbstub.launch import debug, find_gdb
+    from retrograde.gdbstub.launch import debug, find_gdb, gdb_command
     from retrograde.replay.replay_debuggee import ReplayDebuggee
 
     if arguments.port is None:
@@ -110,16 +111,23 @@ def _debug(recording: Recording, arguments: argparse.Namespace) -> int:
             raise UsageError(f"there is no event {arguments.event}: {recording.name} has {size}")
         for problem in recording.problems:
             talk(f"{recording.name}: {problem}: it is replayed as far as it goes")
-        stop = _begin(replay, arguments)
         if arguments.port is None:
-            return debug(replay, arguments.gdb_arguments, stop=stop)
+            return debug(replay, arguments.gdb_arguments, to=_first_place(arguments))
+        stop = _begin(replay, arguments)
         from retrograde.gdbstub.server import listen_tcp, serve
 
         with listen_tcp(arguments.port) as listener:
-            port = listener.getsockname()[1]
-            print(f"gdb can connect now: gdb -ex 'target remote :{port}'", file=sys.stderr)
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+            print(f"gdb can connect now: {shlex.join(gdb_command('gdb', address))}", file=sys.stderr)
             serve(replay, listener, stop=stop)
         return EXIT_DONE
+
+
+def _first_place(arguments: argparse.Namespace) -> str | None:
+    """Return where to begin, as gdb's command `seek` has it."""
+    if arguments.at_end:
+        return "end"
+    return None if arguments.event is None else str(arguments.event)
 
 
 def _begin(replay: ReplayDebuggee, arguments: argparse.Namespace) -> Stop | None:
