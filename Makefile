@@ -9,7 +9,7 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit fuzz lint format wheel capture-arm64 oracle-arm64 test-arm64 test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
+.PHONY: help demo build test test-unit fuzz lint format wheel capture-arm64 replay-arm64 oracle-arm64 test-arm64 test-arm64-all test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -72,14 +72,23 @@ $(BUILD)/arm64/retrograde-capture: CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/pa
 	cmake --build $(BUILD)/arm64 --target retrograde-capture
 	@touch $@
 
+replay-arm64: $(BUILD)/arm64/native/replay/retrograde-replay ## the static program that replays a recording on arm64
+
+$(BUILD)/arm64/native/replay/retrograde-replay: $(BUILD)/arm64/retrograde-capture
+	cmake --build $(BUILD)/arm64 --target retrograde-replay
+	@touch $@
+
 $(BUILD)/arm64/native/oracle/memory-oracle: $(BUILD)/arm64/retrograde-capture
 	cmake --build $(BUILD)/arm64 --target memory-oracle
 	@touch $@
 
 oracle-arm64: $(BUILD)/arm64/native/oracle/memory-oracle $(STAMPS)/packages-kernels
 
-test-arm64: build capture-arm64 oracle-arm64 ## record, and run the memory oracle, on Debian's arm64 kernel under qemu
+test-arm64: build capture-arm64 replay-arm64 oracle-arm64 ## record, replay and run the memory oracle on Debian's arm64 kernel under qemu
 	$(BIN)/python -m pytest tests/vm -k arm64
+
+test-arm64-all: build capture-arm64 replay-arm64 ## record and replay every program of tests/programs/replay there (long)
+	RETROGRADE_ARM64_PROGRAMS=all $(BIN)/python -m pytest tests/vm/test_replay_arm64.py
 
 test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels under qemu
 	$(BIN)/python -m pytest tests/vm -k amd64
