@@ -6,6 +6,7 @@
 #include "capture/registers.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstddef>
 #include <cstring>
@@ -119,7 +120,7 @@ constexpr std::size_t general_registers = 15; // before orig_rax: r15 to rdi (st
 
 // Operands relative to the program counter, of the instructions around it. Where instructions begin is not looked for:
 // what is taken for an operand by mistake tells nothing, and costs little.
-void add_operands(Collector &collector, std::uint64_t pc) {
+void add_operands(Collector &collector, std::uint64_t pc, const std::vector<unsigned char> &) {
     constexpr std::uint64_t around = 64, operand = 16;         // bytes; the operand's, whatever immediate value follows
     constexpr unsigned char mode_mask = 0xc7, relative = 0x05; // ModR/M: mod 00, r/m 101
     unsigned char code[2 * around];
@@ -135,7 +136,30 @@ void add_operands(Collector &collector, std::uint64_t pc) {
 #else
 constexpr std::size_t general_registers = 31;
 
-void add_operands(Collector &, std::uint64_t) {} // static memory is reached through registers
+// What the instructions around load and store at a distance from a register, or from the address that one is given
+// there (Arm ARM, C6.2: LDR and STR with an immediate offset, ADRP, ADD).
+void add_operands(Collector &collector, std::uint64_t pc, const std::vector<unsigned char> &registers) {
+    constexpr std::uint64_t around = 64, operand = 16, page = 0x1000; // bytes
+    std::array<std::uint32_t, 2 * around / 4> code;
+    std::array<std::uint64_t, 32> given{};
+    const std::size_t got = pc < around ? 0 : collector.memory().read(pc - around, code.data(), sizeof code) / 4;
+    for (std::size_t i = 0; i < got; i++) {
+        const std::uint32_t instruction = code[i], immediate = instruction >> 10 & 0xfff;
+        const std::size_t base = instruction >> 5 & 31, target = instruction & 31;
+        if ((instruction & 0x9f000000) == 0x90000000) { // adrp
+            const std::uint64_t pages = (instruction >> 5 & 0x7ffff) << 2 | (instruction >> 29 & 3), sign = 1 << 20;
+            given[target] = ((pc - around + 4 * i) & ~(page - 1)) + ((pages ^ sign) - sign) * page;
+        } else if ((instruction & 0xff800000) == 0x91000000 && given[base]) { // add
+            given[target] = given[base] + (immediate << (instruction >> 22 & 1 ? 12 : 0));
+        } else if ((instruction & 0x3b000000) == 0x39000000) { // ldr, str
+            const bool is_quad = (instruction & 0xc4800000) == 0x04800000;
+            const std::uint64_t offset = std::uint64_t{immediate} << (is_quad ? 4 : instruction >> 30);
+            collector.add(word_of(registers, base) + offset, operand);
+            if (given[base])
+                collector.add(given[base] + offset, operand);
+        }
+    }
+}
 #endif
 
 // It happens where it does for what the instruction does.
@@ -172,7 +196,7 @@ Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers) {
 std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> &registers) {
     constexpr std::uint64_t piece = 64;
     Collector collector(tid);
-    add_operands(collector, pc_of(registers));
+    add_operands(collector, pc_of(registers), registers);
     for (std::size_t number = 0; number < general_registers; number++)
         collector.add(word_of(registers, number), piece);
     return collector.take();

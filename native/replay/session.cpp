@@ -208,12 +208,15 @@ namespace {
 
 // What lay around the stack pointer where a thread was interrupted: registers alone may be the same at every turn of a
 // loop.
-std::vector<WantedWord> evidence(const Event &event) {
+std::vector<WantedWord> evidence(const Event &event, std::uint64_t place) {
+    constexpr std::uint64_t replaced = 64; // instructions around the place, at most, while it is looked for
     std::vector<WantedWord> words;
     for (const Segment &segment : event.segments)
         if (segment.arg == RG_SEG_MEMORY && segment.flags & RG_SEG_IN)
             for (std::size_t at = (8 - segment.address % 8) % 8; at + 8 <= segment.bytes.size(); at += 8) {
                 WantedWord word{segment.address + at, 0};
+                if (word.address + replaced > place && word.address < place + replaced)
+                    continue;
                 std::memcpy(&word.value, segment.bytes.data() + at, 8);
                 words.push_back(word);
             }
@@ -235,8 +238,10 @@ Session::Goal Session::goal_of(const Event &event, Task &task) const {
             return {Goal::call, 0, {}, {}};
         [[fallthrough]];
     case RG_SWITCH:
-        if (const Segment *segment = event.segment(RG_SEG_REGISTERS))
-            return {Goal::place, 0, parse_registers(segment->bytes, task.tracee.registers()), evidence(event)};
+        if (const Segment *segment = event.segment(RG_SEG_REGISTERS)) {
+            const Registers wanted = parse_registers(segment->bytes, task.tracee.registers());
+            return {Goal::place, 0, wanted, evidence(event, wanted.pc())};
+        }
         return {Goal::call, 0, {}, {}};
     case RG_TRAP:
         return {Goal::signal, SIGSEGV, {}, {}};
