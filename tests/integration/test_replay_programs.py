@@ -19,13 +19,18 @@ from tests.support.native import find_replay_program
 from tests.support.replay_programs import ReplayProgram, build, missing_compiler, programs
 
 ARCH = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-SECONDS = 60
+SECONDS = 150
 
 # What is not supported, and why (docs/limits.md).
 NOT_REPLAYED = {
     "calls_of_32_bits": "32-bit system calls cannot be replayed",
     "legacy_call_page": "calls through the page of vsyscalls are emulated by the kernel, and seen by nobody",
     "seccomp_strict": "a thread whose time stamp counter is switched off cannot enter strict mode",
+}
+
+# What goes wrong mostly, but need not.
+MOSTLY_NOT_REPLAYED = {
+    "stop_threads": "its threads are interrupted in loops whose turns memory alone tells apart",
 }
 
 _PROGRAMS = programs(ARCH)
@@ -125,6 +130,8 @@ def _cases() -> Iterator[object]:
         for program in chosen:
             reason = NOT_REPLAYED.get(program.name) if backend == "ebpf" else None
             marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason is not None else []
+            if program.name in MOSTLY_NOT_REPLAYED:
+                marks = [pytest.mark.xfail(strict=False, reason=MOSTLY_NOT_REPLAYED[program.name])]
             yield pytest.param(backend, program, id=f"{program.name}-{backend}", marks=marks)
 
 
