@@ -200,6 +200,11 @@ def test_an_id_of_the_container_has_no_name_of_the_hosts(seen: Seen) -> None:
     assert named <= {None, "sh", "cat", "sleep"}
 
 
+# CONFIG_RT_GROUP_SCHED: no real-time thread may enter a control group without a real-time budget (docs/limits.md).
+@pytest.mark.xfail(
+    next(Path("/sys/fs/cgroup").glob("**/cpu.rt_runtime_us"), None) is not None,
+    reason="a recorded command's threads are real-time ones, which this kernel keeps out of new control groups",
+)
 @pytest.mark.parametrize("backend", ["ebpf", "ptrace"])
 def test_a_command_that_runs_a_container_is_recorded_into_it(make: Make, backend: str, tmp_path: Path) -> None:
     """What docker run --rm does: namespaces, a pivot of the root and a program copied to memory on the way."""
