@@ -202,7 +202,8 @@ def test_an_id_of_the_container_has_no_name_of_the_hosts(seen: Seen) -> None:
 
 # CONFIG_RT_GROUP_SCHED: no real-time thread may enter a control group without a real-time budget (docs/limits.md).
 @pytest.mark.xfail(
-    next(Path("/sys/fs/cgroup").glob("**/cpu.rt_runtime_us"), None) is not None,
+    any(Path("/sys/fs/cgroup").glob("*/cpu.rt_runtime_us")),
+    strict=False,  # where groups have a budget it works
     reason="a recorded command's threads are real-time ones, which this kernel keeps out of new control groups",
 )
 @pytest.mark.parametrize("backend", ["ebpf", "ptrace"])
