@@ -8,6 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,9 +93,7 @@ Results = dict[tuple[str, str], "Future[tuple[Run, subprocess.CompletedProcess[b
 
 
 @pytest.fixture(scope="module")
-def results(
-    request: pytest.FixtureRequest, capture_program: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Results]:
+def results(request: pytest.FixtureRequest, capture_program: Path) -> Iterator[Results]:
     """All runs that tests of this session ask for, two at a time: most of a run's time is waiting."""
     if (compiler := missing_compiler(ARCH)) is not None:
         pytest.skip(f"not installed: {compiler}")
@@ -106,10 +105,9 @@ def results(
     build(ARCH, [program for program, _ in wanted])
     native = [str(find_replay_program()), "--echo"]
     verb = [sys.executable, "-m", "retrograde", "replay", "--check"]
-    folder = tmp_path_factory.mktemp("replay-programs")
-    for above in (folder, folder.parent, folder.parent.parent):
-        above.chmod(0o711)  # for those that run without privileges
-    with ThreadPoolExecutor(2) as pool:
+    with tempfile.TemporaryDirectory(prefix="retrograde-programs-") as name, ThreadPoolExecutor(2) as pool:
+        folder = Path(name)
+        folder.chmod(0o711)  # for those that run without privileges
         yield {
             (program.name, backend): pool.submit(
                 _record_and_replay,
