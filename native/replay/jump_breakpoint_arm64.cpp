@@ -141,13 +141,31 @@ bool displace(Code &code, std::uint32_t instruction, std::uint64_t place,
         return true;
     } else if ((instruction & 0xfe000000) == 0xd6000000 || (instruction & 0xff000000) == 0xd4000000) {
         return false; // other branches by register, exceptions
-    } else if ((instruction & 0xffffff3f) == 0xd503241f || (instruction & 0xffffffbf) == 0xd503233f) {
-        return false; // bti, paciasp, pacibsp: only they may be branched to
     } else {
         code.add(instruction);
     }
     done(behind);
     return true;
+}
+
+// Whether branches by register may go to nothing but certain instructions there (proc(5), smaps: VmFlags).
+bool is_guarded(pid_t process, std::uint64_t place) {
+    std::ifstream maps("/proc/" + std::to_string(process) + "/smaps");
+    std::string line;
+    bool is_here = false;
+    while (std::getline(maps, line)) {
+        unsigned long start = 0, end = 0;
+        if (std::sscanf(line.c_str(), "%lx-%lx ", &start, &end) == 2)
+            is_here = start <= place && place < end;
+        else if (is_here && line.starts_with("VmFlags:"))
+            return (line + " ").find(" bt ") != std::string::npos;
+    }
+    return false;
+}
+
+// bti, paciasp, pacibsp
+bool may_be_branched_to(std::uint32_t instruction) {
+    return (instruction & 0xffffff3f) == 0xd503241f || (instruction & 0xffffffbf) == 0xd503233f;
 }
 
 // Free memory that a branch reaches in both directions.
@@ -195,6 +213,8 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     const std::uint64_t place = wanted.pc();
     std::uint32_t instruction = 0;
     if (before != place || read_memory(tracee.tid(), place, &instruction, sizeof instruction) != sizeof instruction)
+        return nullptr;
+    if (may_be_branched_to(instruction) && is_guarded(tracee.tid(), place))
         return nullptr;
     const std::optional<std::uint64_t> pad = find_pad(tracee.tid(), place);
     if (!pad)
