@@ -264,6 +264,25 @@ bool is_killed_by_filter(const Event &event, const Task &task) {
     return event.kind == RG_EXIT && (event.result & 0x7f) == SIGSYS && !task.in_call && task.faulted == 0;
 }
 
+// Threads that may not read the time stamp counter and threads that may differ in a control register, which is written
+// at each switch between them: some 5 us in a virtual machine. While a replayed thread is waited for, the replayer may
+// not either; nothing that it calls then reads a clock.
+class SameCounterMode {
+  public:
+#if defined(__x86_64__)
+    SameCounterMode() {
+        ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
+    }
+    ~SameCounterMode() {
+        ::prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);
+    }
+#else
+    SameCounterMode() {}
+    ~SameCounterMode() {}
+#endif
+    SameCounterMode(const SameCounterMode &) = delete;
+};
+
 // Ends the time of a run by a signal to the thread that made it.
 class Timer {
   public:
@@ -330,6 +349,7 @@ Stop Session::run(const RunRequest &request) {
     } cleanup{*this};
     const Timer timer(this, request.time_limit_ns);
     steps_ = passes_ = 0;
+    const SameCounterMode mode;
     Stop stop = run_on();
     stop.steps = steps_;
     stop.passes = passes_;
