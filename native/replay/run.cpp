@@ -306,7 +306,8 @@ class Session::PlaceFinder {
     void put_in(std::uint64_t before) {
         is_useless_ = true;
         const bool on_behalf = session_.looks_for_place(task_);
-        if (session_.request_.step_tid == task_.tid || (on_behalf && goal_.kind == Goal::place))
+        // Who asks for a place asks for one that comes before the one that was recorded.
+        if (session_.request_.step_tid == task_.tid)
             return;
         constexpr std::uint64_t reach = 48; // bytes that a jump may cover
         for (const Inserted &inserted : session_.inserted_)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from retrograde.errors import RetrogradeError, UsageError
 from retrograde.replay._core import Checkpoint, Session, Stop, StopKind
+from retrograde.replay.failures import ReplayDivergenceError
 
 NEVER = (1 << 64) - 1
 _PC = {216: 16 * 8, 272: 32 * 8}  # where NT_PRSTATUS has it, by length: x86-64, arm64
@@ -425,7 +426,11 @@ class Timeline:
         Returns:
             Whether it came in time, and how often its instruction was about to run before.
         """
-        stop = self._run(until_event=moment.event, place=moment, time_limit_ns=time_limit_ns)
+        try:
+            stop = self._run(until_event=moment.event, place=moment, time_limit_ns=time_limit_ns)
+        except ReplayDivergenceError:
+            # It was behind us already, and where a signal struck was not looked for meanwhile.
+            return False, 0
         if stop.kind is StopKind.INTERRUPTED:
             raise KeyboardInterrupt
         came = stop.kind is (StopKind.PLACE if moment.registers is not None else StopKind.EVENT)
