@@ -316,6 +316,13 @@ class Timer {
     timer_t timer_{};
 };
 
+// Whether the thread was switched out on its way into the handler of the signal before, which it has reached here.
+bool is_before_handler(const Event &event, const Task &task) {
+    const Segment *registers = event.segment(RG_SEG_REGISTERS);
+    return event.kind == RG_SWITCH && task.struck && registers &&
+           same_place(parse_registers(registers->bytes, *task.struck), *task.struck);
+}
+
 // Whether the thread need not be anywhere for it.
 bool happens_anywhere(const Event &event) {
     switch (event.kind) {
@@ -388,8 +395,8 @@ Stop Session::run_on() {
         }
         Task &task = found->second;
         const bool is_late = event.kind == RG_SYSCALL && task.fresh && !task.in_call; // the child has left it
-        if (event.kind != RG_DATA && !is_late && !(happens_anywhere(event) && !is_killed_by_filter(event, task)) &&
-            !advance(task, goal_of(event, task)))
+        if (event.kind != RG_DATA && !is_late && !is_before_handler(event, task) &&
+            !(happens_anywhere(event) && !is_killed_by_filter(event, task)) && !advance(task, goal_of(event, task)))
             return stop_;
         if (next_ >= request_.until_event)
             return {StopKind::event, task.tid};
@@ -440,6 +447,8 @@ void Session::apply(const Event &event, Task &task) {
                       exit_cannot);
     if (event.kind != RG_DATA)
         data_of_ = event.kind;
+    if (event.kind != RG_DATA && event.kind != RG_SWITCH)
+        task.struck.reset();
     switch (event.kind) {
     case RG_SYSCALL:
         return apply_call(event, task);
@@ -965,6 +974,8 @@ void Session::apply_signal(const Event &event, Task &task) {
             write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
                 segment.bytes.size())
             diverge(event, task, "the frame of a signal handler can't be written at " + hex(segment.address));
+    if (const Segment *before = event.segment(RG_SEG_REGISTERS))
+        task.struck = parse_registers(before->bytes, task.tracee.registers());
     Registers handler = parse_registers(registers->bytes, task.tracee.registers());
 #if defined(__x86_64__)
     handler.raw.orig_rax = ~0ull;

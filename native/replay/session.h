@@ -60,6 +60,7 @@ struct Task {
     int faulted = 0;               // signal of its own making that it is stopped with
     std::vector<Breakpoint> armed; // in its debug registers
     std::vector<unsigned char> siginfo; // of the signal that it is stopped with
+    std::optional<Registers> struck;    // where a signal has struck it, until it goes on from its handler's start
 };
 
 enum class StopKind { event, step, breakpoint, watchpoint, signal, exec, exited, end, interrupted, time_limit, place };
