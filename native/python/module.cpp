@@ -90,6 +90,7 @@ Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, st
 
 NB_MODULE(_core, module) {
     module.attr("__doc__") = "The native replayer.";
+    nb::set_leak_warnings(false); // what lives until the interpreter ends has no other end
 
     // Never destroyed: at the end of the program there is no interpreter to do it.
     static auto &failure_type = *new nb::object(nb::module_::import_("retrograde.replay.failures").attr("from_native"));
