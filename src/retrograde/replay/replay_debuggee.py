@@ -36,7 +36,6 @@ _REASONS = {
     StopKind.INTERRUPTED: StopReason.INTERRUPTED,
     StopKind.TIME_LIMIT: StopReason.INTERRUPTED,
 }
-_SIGINFO = 128
 
 
 class ReplayDebuggee:

@@ -91,7 +91,6 @@ class _Hit:
     ordinal: int
     stop: Stop
     moment: Moment
-    event_of_write: int | None = None
 
 
 @dataclass(slots=True)
@@ -140,12 +139,13 @@ class Timeline:
 
     # ---- checkpoints ----
 
-    def _mark(self) -> Mark:
-        mark = Mark(self.moment(), self.session.checkpoint())
-        self._measured = self.session.cpu_time_ns()
-        bisect.insort(self._marks, mark, key=lambda other: (other.moment.event, other.moment.clock))
+    def _mark(self) -> None:
+        bisect.insort(self._marks, self.save(), key=lambda other: (other.moment.event, other.moment.clock))
         self._thin_out()
-        return mark
+
+    def _mark_if_due(self) -> None:
+        if self._clock - self._marks[-1].moment.clock >= CHECKPOINT_NS // 2:
+            self._mark()
 
     # The further back from the latest, the sparser; the first one stays for good.
     def _thin_out(self) -> None:
@@ -214,8 +214,7 @@ class Timeline:
             stop = self._run(time_limit_ns=CHECKPOINT_NS, stops=True)
             if stop.kind is not StopKind.TIME_LIMIT:
                 return stop
-            if self._clock - self._marks[-1].moment.clock >= CHECKPOINT_NS // 2:
-                self._mark()
+            self._mark_if_due()
 
     def step(self, tid: int) -> Stop:
         """Run one instruction of a thread."""
@@ -239,38 +238,12 @@ class Timeline:
             stop = self._run(until_event=event, time_limit_ns=CHECKPOINT_NS)
             if stop.kind is not StopKind.TIME_LIMIT:
                 return stop
-            if self._clock - self._marks[-1].moment.clock >= CHECKPOINT_NS // 2:
-                self._mark()
+            self._mark_if_due()
 
     def tell(self) -> None:
         """Take the signal or end that is about to happen for told of."""
         self.session.mark_told()
         self._told = True
-
-    def to_moment(self, moment: Moment) -> None:
-        """Go to a moment.
-
-        Raises:
-            RetrogradeError: it is not found again.
-        """
-        for mark in self._before(moment):
-            self._restore(mark)
-            if self._reach(moment):
-                return
-        raise RetrogradeError(f"the moment in event {moment.event} of thread {moment.tid} is not found again")
-
-    def _reach(self, moment: Moment) -> bool:
-        """Run from the present to a later moment; return whether it came."""
-        if not self._is_at(moment) or moment.registers is None:
-            stop = self._run(until_event=moment.event, place=moment)
-            if stop.kind is StopKind.INTERRUPTED:
-                raise KeyboardInterrupt
-            if stop.kind is not (StopKind.PLACE if moment.registers is not None else StopKind.EVENT):
-                return False
-        if moment.told:
-            self.session.mark_told()
-        self._told = moment.told
-        return True
 
     # ---- backwards ----
 
