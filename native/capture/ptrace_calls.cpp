@@ -1,5 +1,6 @@
 #include "capture/ptrace_backend.h"
 
+#include "base/restart.h"
 #include "capture/syscall_table.h"
 #include "capture/trapped_instructions.h"
 
@@ -12,7 +13,6 @@ namespace retrograde {
 
 namespace {
 
-constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h: seen by tracers alone
 #if defined(__x86_64__)
 constexpr std::uint32_t native_arch = AUDIT_ARCH_X86_64;
 #else
@@ -92,7 +92,7 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
     if (thread.call.nr == SYS_rt_sigaction && !(thread.call.flags & RG_COMPAT))
         note_handler(tid, thread, info.exit.rval);
     // It was our detaching that interrupted the call: the program is still in it.
-    if (detaching_ && info.exit.rval <= -ERESTARTSYS && info.exit.rval >= -ERESTART_RESTARTBLOCK)
+    if (detaching_ && is_restart(info.exit.rval))
         write_cut_off(thread);
     if (thread.in_call) {
         thread.in_call = false;

@@ -173,8 +173,8 @@ NB_MODULE(_core, module) {
         .def("maps",
              [](Session &session, std::uint32_t pid) {
                  Task &task = main_task_of(session, pid);
-                 return bytes_of(task.space->text(task.tracee.tid()).data(),
-                                 task.space->text(task.tracee.tid()).size());
+                 const std::string text = task.space->text(task.tracee.tid());
+                 return bytes_of(text.data(), text.size());
              })
         .def("auxv",
              [](Session &session, std::uint32_t pid) { return bytes_of(main_task_of(session, pid).space->auxv()); })

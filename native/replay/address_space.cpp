@@ -1,6 +1,7 @@
 #include "replay/address_space.h"
 
 #include "base/failure.h"
+#include "base/hex.h"
 #include "replay/stub.h"
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
-#include <fstream>
 #include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -21,12 +21,6 @@ namespace {
 constexpr std::uint64_t page = 0x1000;
 std::uint64_t page_up(std::uint64_t address) {
     return (address + page - 1) & ~(page - 1);
-}
-
-std::string hex(std::uint64_t value) {
-    char text[24];
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-    return text;
 }
 
 void check_range(std::uint64_t start, std::uint64_t end) {
@@ -325,21 +319,12 @@ void AddressSpace::read_auxv(Tracee &tracee) {
 }
 
 std::string AddressSpace::text(pid_t process) const {
-    std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
-    std::string line, text;
-    while (std::getline(maps, line)) {
-        unsigned long start = 0, end = 0, offset = 0, inode = 0;
-        char permissions[8] = "", device[16] = "";
-        int path_at = 0;
-        if (std::sscanf(line.c_str(), "%lx-%lx %7s %lx %15s %lu %n", &start, &end, permissions, &offset, device, &inode,
-                        &path_at) < 6)
+    std::string text;
+    for (const Mapping &mapping : current_maps(process)) {
+        const std::uint64_t start = mapping.start;
+        if ((start >= stub_code && start < stub_end) || mapping.path == "[vsyscall]")
             continue;
-        if (start >= stub_code && start < stub_end)
-            continue;
-        std::string path = path_at > 0 ? line.substr(static_cast<std::size_t>(path_at)) : "";
-        std::string image = "-";
-        if (path == "[vsyscall]")
-            continue;
+        std::string path = mapping.path, image = "-";
         // What was mapped from the recording has the name that it had when it was recorded.
         auto known = known_.upper_bound(start);
         if (known != known_.begin()) {
@@ -353,36 +338,29 @@ std::string AddressSpace::text(pid_t process) const {
             }
         }
         char head[128];
-        std::snprintf(head, sizeof head, "%lx-%lx %s %08lx %s %lu ", start, end, permissions, offset, "00:00", inode);
+        std::snprintf(head, sizeof head, "%lx-%lx %s %08lx %s %lu ", start, mapping.end, mapping.permissions.c_str(),
+                      mapping.offset, "00:00", mapping.inode);
         text += head + image + (path.empty() ? "" : " " + path) + "\n";
     }
     return text;
 }
 
 void AddressSpace::unshare(Tracee &copy, const std::map<std::string, std::shared_ptr<SharedObject>> &renamed) {
-    std::ifstream maps("/proc/" + std::to_string(copy.tid()) + "/maps");
-    std::string line;
     struct Shared {
         std::uint64_t start, length, offset, protection;
         bool is_private;
         std::shared_ptr<SharedObject> object;
     };
     std::vector<Shared> found;
-    while (std::getline(maps, line)) {
-        const std::size_t at = line.find("/memfd:retrograde-shared-");
-        unsigned long start = 0, end = 0, offset = 0;
-        char permissions[8] = "";
-        if (at == std::string::npos ||
-            std::sscanf(line.c_str(), "%lx-%lx %7s %lx", &start, &end, permissions, &offset) != 4)
+    const std::string prefix = "/memfd:";
+    for (const Mapping &mapping : current_maps(copy.tid())) {
+        if (!mapping.path.starts_with(prefix))
             continue;
-        std::string name = line.substr(at + 7);
+        std::string name = mapping.path.substr(prefix.size());
         name.resize(std::min(name.find(' '), name.size()));
-        if (auto twin = renamed.find(name); twin != renamed.end()) {
-            Mapping mapping{};
-            mapping.permissions = permissions;
-            found.push_back({start, end - start, offset, static_cast<std::uint64_t>(mapping.protection()),
-                             !mapping.is_shared(), twin->second});
-        }
+        if (auto twin = renamed.find(name); twin != renamed.end())
+            found.push_back({mapping.start, mapping.end - mapping.start, mapping.offset,
+                             static_cast<std::uint64_t>(mapping.protection()), !mapping.is_shared(), twin->second});
     }
     for (const Shared &mapping : found) {
         const std::vector<Bytes> own = mapping.is_private

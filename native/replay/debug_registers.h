@@ -18,6 +18,10 @@ struct Breakpoint {
     bool operator==(const Breakpoint &) const = default;
 };
 
+inline bool is_watchpoint(const Breakpoint &breakpoint) {
+    return breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware;
+}
+
 // The aligned pieces that hardware can watch; reads can't be watched alone on x86-64, which watches accesses.
 std::vector<Breakpoint> hardware_pieces(const Breakpoint &breakpoint);
 inline constexpr std::size_t most_hardware_pieces = 4;

@@ -14,6 +14,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <sys/types.h>
+#include <utility>
 #include <vector>
 
 namespace retrograde {
@@ -63,6 +65,17 @@ class JumpBreakpoint {
     std::uint64_t mapped_ = 0, mapped_length_ = 0;
     std::vector<unsigned char> original_;
     std::map<std::uint64_t, std::uint64_t> origin_; // places in the pad that stand for places of the program
+};
+
+// Memory of a process that nothing is mapped at, up to an address, with room for its stack to grow.
+class FreeMemory {
+  public:
+    FreeMemory(pid_t tid, std::uint64_t highest);
+    bool has(std::uint64_t start, std::uint64_t end) const;
+
+  private:
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> used_;
+    std::uint64_t highest_;
 };
 
 } // namespace retrograde

@@ -170,23 +170,9 @@ bool may_be_branched_to(std::uint32_t instruction) {
 
 // Free memory that a branch reaches in both directions.
 std::optional<std::uint64_t> find_pad(pid_t process, std::uint64_t place) {
-    constexpr std::uint64_t lowest = 1 << 20, reach = 120ull << 20, stack_room = 64ull << 20;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> used;
-    std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
-    std::string line;
-    while (std::getline(maps, line)) {
-        unsigned long start = 0, end = 0;
-        if (std::sscanf(line.c_str(), "%lx-%lx", &start, &end) != 2)
-            continue;
-        if (line.find("[stack]") != std::string::npos) // it may grow
-            start -= std::min<unsigned long>(start, stack_room);
-        used.emplace_back(start, end);
-    }
-    auto is_free = [&](std::uint64_t start) {
-        return start >= lowest && start < (1ull << 48) - most_page &&
-               std::none_of(used.begin(), used.end(),
-                            [&](const auto &range) { return range.first < start + most_page && start < range.second; });
-    };
+    constexpr std::uint64_t reach = 120ull << 20;
+    const FreeMemory free(process, (1ull << 48) - most_page);
+    auto is_free = [&](std::uint64_t start) { return free.has(start, start + most_page); };
     const std::uint64_t near = place & ~(most_page - 1);
     for (std::uint64_t away = 4 * most_page; away < reach; away += most_page) {
         if (is_free(near + away))
@@ -312,44 +298,6 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     std::memcpy(made->original_.data(), &instruction, sizeof instruction);
     write_code(tracee.tid(), place, jump.code().data(), sizeof instruction);
     return made;
-}
-
-std::uint64_t JumpBreakpoint::passes(const Tracee &) const {
-    return 0;
-}
-
-void JumpBreakpoint::remove(Tracee &tracee) {
-    write_code(tracee.tid(), patched_, original_.data(), original_.size());
-    tracee.call(SYS_munmap, {mapped_, mapped_length_, 0, 0, 0, 0});
-}
-
-bool JumpBreakpoint::leave_pad(Tracee &tracee, bool is_trap) {
-    for (int steps = 0; steps < 512; steps++) {
-        Registers registers = tracee.registers();
-        const std::uint64_t pc = registers.pc();
-        if (pc < pad_ || pc >= pad_end_)
-            return false;
-        const auto known = pc == match_ ? origin_.find(displaced_) : origin_.find(pc);
-        if (known != origin_.end()) {
-            registers.set_pc(known->second);
-            tracee.set_registers(registers);
-            return pc == match_ && is_trap && steps == 0;
-        }
-        tracee.resume(Resume::step_calls);
-        while (tracee.wait() == -1) {
-        }
-        if (tracee.is_gone())
-            return false;
-    }
-    throw Failure("a replayed thread does not leave the code that compares its registers");
-}
-
-void JumpBreakpoint::go_on(Tracee &tracee) {
-    Registers registers = tracee.registers();
-    if (registers.pc() == place_) {
-        registers.set_pc(displaced_);
-        tracee.set_registers(registers);
-    }
 }
 
 bool JumpBreakpoint::was_landed_on(const Registers &) const {

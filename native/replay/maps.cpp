@@ -3,7 +3,9 @@
 #include "base/failure.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string_view>
 #include <sys/mman.h>
 
@@ -73,6 +75,22 @@ std::vector<Mapping> parse_maps(std::span<const unsigned char> text) {
         if (end > 0)
             mappings.push_back(parse_line(rest.substr(0, end)));
         rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return mappings;
+}
+
+std::vector<Mapping> current_maps(pid_t tid) {
+    std::ifstream maps("/proc/" + std::to_string(tid) + "/maps");
+    std::vector<Mapping> mappings;
+    for (std::string line; std::getline(maps, line);) {
+        unsigned long start = 0, end = 0, offset = 0, inode = 0;
+        char permissions[8] = "", device[16] = "";
+        int path_at = 0;
+        if (std::sscanf(line.c_str(), "%lx-%lx %7s %lx %15s %lu %n", &start, &end, permissions, &offset, device, &inode,
+                        &path_at) < 6)
+            continue;
+        const std::string path = path_at > 0 ? line.substr(static_cast<std::size_t>(path_at)) : "";
+        mappings.push_back({start, end, permissions, offset, device, inode, "", path});
     }
     return mappings;
 }

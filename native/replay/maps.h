@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace retrograde {
@@ -23,5 +24,8 @@ struct Mapping {
 
 // Throws Failure where a line is none, or names an image as none is named.
 std::vector<Mapping> parse_maps(std::span<const unsigned char> text);
+
+// The memory map of a thread's process as the kernel has it now (proc(5)); without images.
+std::vector<Mapping> current_maps(pid_t tid);
 
 } // namespace retrograde

@@ -1,6 +1,7 @@
 #include "replay/registers.h"
 
 #include "base/failure.h"
+#include "base/hex.h"
 
 #include <cstdio>
 #include <cstring>
@@ -41,12 +42,6 @@ std::vector<Named> place_of(const Registers &r) {
     return all;
 }
 #endif
-
-std::string hex(std::uint64_t value) {
-    char text[24];
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-    return text;
-}
 
 } // namespace
 

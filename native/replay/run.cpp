@@ -1,11 +1,13 @@
 // Running a thread from one of its events to the next, and what can stop it on the way.
 #include "replay/session.h"
 
+#include "base/hex.h"
+#include "base/restart.h"
+#include "replay/counter_mode.h"
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,21 +17,9 @@ namespace retrograde {
 
 namespace {
 
-constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h
-
-bool is_hardware(const Breakpoint &breakpoint) {
-    return breakpoint.kind != BreakpointKind::software;
-}
-
 std::string signal_name(int signal) {
     const char *name = ::sigabbrev_np(signal);
     return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
-}
-
-std::string hex(std::uint64_t value) {
-    char text[24];
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-    return text;
 }
 
 } // namespace
@@ -93,14 +83,9 @@ int Session::wait_for(Task &task) {
         const int status = task.tracee.wait();
         if (status != -1)
             return status;
-#if defined(__x86_64__)
-        ::prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0); // others may read clocks
-#endif
+        const CounterMode others_may_read_clocks(true);
         if (options_.interrupted && options_.interrupted())
             interrupt();
-#if defined(__x86_64__)
-        ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-#endif
     }
 }
 
@@ -112,7 +97,7 @@ std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal
         pieces.push_back({BreakpointKind::hardware, request_.place->registers.pc(), 1});
     if (task.pid == options_.focus && request_.stops)
         for (const Breakpoint &breakpoint : breakpoints_)
-            if (is_hardware(breakpoint) && breakpoint.kind != BreakpointKind::hardware)
+            if (is_watchpoint(breakpoint))
                 for (const Breakpoint &piece : hardware_pieces(breakpoint))
                     pieces.push_back(piece);
     if (pieces.size() > most_hardware_pieces)
@@ -143,7 +128,7 @@ void Session::insert_breakpoints() {
         return;
     inserted_space_ = focus->space;
     for (const Breakpoint &breakpoint : breakpoints_) {
-        if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware)
+        if (is_watchpoint(breakpoint))
             continue;
         Inserted inserted{breakpoint.address, std::vector<unsigned char>(breakpoint_code.size())};
         if (read_memory(focus->tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size()) !=
@@ -181,8 +166,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     const int status = wait_for(task);
     if (!task.tracee.is_gone())
         write_memory(task.tracee.tid(), pc, breakpoint_code.data(), breakpoint_code.size());
-    const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
-    if (plain_step && !hit_debug_register(task.tracee.tid(), task.armed))
+    if (is_trap(status) && !hit_debug_register(task.tracee.tid(), task.armed))
         return true;
     return handle_stop(task, goal, status);
 }
@@ -231,22 +215,22 @@ class Session::PlaceFinder {
         if (!WIFSTOPPED(status))
             return false;
         Tracee &tracee = task_.tracee;
-        const bool is_trap = WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
+        const bool trapped = is_trap(status);
         if (is_tracing_)
-            return trace(is_trap);
+            return trace(trapped);
         if (!jump_)
             return false;
-        if (jump_->leave_pad(tracee, is_trap)) {
+        if (jump_->leave_pad(tracee, trapped)) {
             count();
             if (!session_.is_at_place(task_, goal_) && ++near_misses_ > most_near_misses)
                 is_useless_ = true, take_out();
             return true;
         }
-        const bool is_invalid = is_trap || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);
+        const bool is_invalid = trapped || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);
         if (!is_invalid || !jump_->was_landed_on(tracee.registers()))
             return false;
         Registers registers = tracee.registers();
-        if (is_trap)
+        if (trapped)
             registers.set_pc(registers.pc() - breakpoint_advance);
         tracee.set_registers(registers);
         is_useless_ = true;
@@ -270,10 +254,10 @@ class Session::PlaceFinder {
     }
 
     // Instructions before the place are told by running one turn of the loop step by step.
-    bool trace(bool is_trap) {
+    bool trace(bool trapped) {
         constexpr std::size_t most_steps = 3000;
         const std::uint64_t here = task_.tracee.registers().pc();
-        if (!is_trap || hit_debug_register(task_.tracee.tid(), task_.armed) || session_.inserted_at(task_, here - 1)) {
+        if (!trapped || hit_debug_register(task_.tracee.tid(), task_.armed) || session_.inserted_at(task_, here - 1)) {
             is_tracing_ = false;
             return false;
         }
@@ -496,7 +480,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         stepped_ = stepping;
         if (finder.take(status))
             continue;
-        if (std::exchange(steps_off, false) && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0)
+        if (std::exchange(steps_off, false) && is_trap(status))
             continue;
         if (!handle_stop(task, goal, status))
             return false;
@@ -555,8 +539,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         arm(task, {}); // the breakpoint would be hit again at once
         task.tracee.resume(Resume::step_calls);
         const int status = wait_for(task);
-        const bool plain_step = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
-        return plain_step || handle_stop(task, goal, status);
+        return is_trap(status) || handle_stop(task, goal, status);
 #else
         return true; // the kernel has set RF: the next resume goes over it
 #endif

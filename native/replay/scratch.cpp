@@ -69,9 +69,7 @@ Stop Scratch::run(bool step) {
         if (over)
             write_memory(tracee_.tid(), at->first, at->second.data(), at->second.size());
         tracee_.resume(step || over ? Resume::step_calls : Resume::calls);
-        int status = tracee_.wait();
-        while (status == -1)
-            status = tracee_.wait();
+        const int status = tracee_.wait_through();
         if (over && !tracee_.is_gone())
             write_memory(tracee_.tid(), at->first, breakpoint_code.data(), breakpoint_code.size());
         if (!WIFSTOPPED(status))

@@ -1,7 +1,10 @@
 // The events of a replay: what each of them asks of its thread, and what it does to it.
 #include "replay/session.h"
 
+#include "base/hex.h"
+#include "base/restart.h"
 #include "capture/syscall_table.h"
+#include "replay/counter_mode.h"
 #include "replay/file_contents.h"
 #include "replay/stub.h"
 
@@ -12,7 +15,6 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
-#include <fstream>
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -31,14 +33,7 @@ namespace retrograde {
 
 namespace {
 
-constexpr std::int64_t ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516; // include/linux/errno.h
 constexpr std::size_t most_compared = 1 << 20;
-
-std::string hex(std::uint64_t value) {
-    char text[24];
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-    return text;
-}
 
 std::string call_text(int nr, const std::array<std::uint64_t, 6> &args) {
     const char *name = syscall_name(nr);
@@ -54,10 +49,6 @@ bool changes_machine(std::uint64_t operation) {
     return operation == PR_SVE_SET_VL || operation == PR_SET_TAGGED_ADDR_CTRL || operation == PR_PAC_SET_ENABLED_KEYS;
 }
 #endif
-
-bool is_restart(std::int64_t result) {
-    return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
-}
 
 // Whether the kernel raises it because of what the instruction at the program counter does.
 bool is_fault(const Event &event) {
@@ -175,10 +166,10 @@ std::uint64_t Session::cpu_time_ns() const {
 }
 
 void Session::add_breakpoint(const Breakpoint &breakpoint) {
-    if (breakpoint.kind != BreakpointKind::software && breakpoint.kind != BreakpointKind::hardware) {
+    if (is_watchpoint(breakpoint)) {
         std::size_t pieces = hardware_pieces(breakpoint).size();
         for (const Breakpoint &other : breakpoints_)
-            if (other.kind != BreakpointKind::software && other.kind != BreakpointKind::hardware)
+            if (is_watchpoint(other))
                 pieces += hardware_pieces(other).size();
         if (breakpoint.length == 0 || pieces > most_hardware_pieces)
             throw Failure("there are " + std::to_string(most_hardware_pieces) +
@@ -264,25 +255,6 @@ bool is_killed_by_filter(const Event &event, const Task &task) {
     return event.kind == RG_EXIT && (event.result & 0x7f) == SIGSYS && !task.in_call && task.faulted == 0;
 }
 
-// Threads that may not read the time stamp counter and threads that may differ in a control register, which is written
-// at each switch between them: some 5 us in a virtual machine. While a replayed thread is waited for, the replayer may
-// not either; nothing that it calls then reads a clock.
-class SameCounterMode {
-  public:
-#if defined(__x86_64__)
-    SameCounterMode() {
-        ::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-    }
-    ~SameCounterMode() {
-        ::prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);
-    }
-#else
-    SameCounterMode() {}
-    ~SameCounterMode() {}
-#endif
-    SameCounterMode(const SameCounterMode &) = delete;
-};
-
 // Ends the time of a run by a signal to the thread that made it.
 class Timer {
   public:
@@ -356,7 +328,7 @@ Stop Session::run(const RunRequest &request) {
     } cleanup{*this};
     const Timer timer(this, request.time_limit_ns);
     steps_ = passes_ = 0;
-    const SameCounterMode mode;
+    const CounterMode as_the_replayed(false);
     Stop stop = run_on();
     stop.steps = steps_;
     stop.passes = passes_;
@@ -629,9 +601,7 @@ void Session::return_from_signal(const Event &event, Task &task) {
     task.in_call = false;
     tracee.resume(Resume::to_call);
     for (int stops = 0; stops < 2; stops++) {
-        int status = tracee.wait();
-        while (status == -1)
-            status = tracee.wait();
+        const int status = tracee.wait_through();
         if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80))
             diverge(event, task, "it can't return from its signal handler: the frame on its stack is not as it was");
         if (stops == 0)
@@ -706,13 +676,11 @@ bool Session::has_mapped(const std::string &name) const {
     std::set<pid_t> processes;
     for (const auto &[tid, task] : tasks_)
         processes.insert(task.tracee.tid());
-    for (pid_t process : processes) {
-        std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
-        for (std::string line; std::getline(maps, line);)
-            if (line.find("/memfd:" + name + " ") != std::string::npos)
-                return true;
-    }
-    return false;
+    return std::any_of(processes.begin(), processes.end(), [&](pid_t process) {
+        const std::vector<Mapping> maps = current_maps(process);
+        return std::any_of(maps.begin(), maps.end(),
+                           [&](const Mapping &mapping) { return mapping.path.starts_with("/memfd:" + name + " "); });
+    });
 }
 
 // What a call has changed in a file that is mapped, or in the memory of a process.

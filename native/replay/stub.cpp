@@ -1,6 +1,7 @@
 #include "replay/stub.h"
 
 #include "base/failure.h"
+#include "replay/maps.h"
 
 #include <cerrno>
 #include <csignal>
@@ -9,7 +10,6 @@
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
-#include <fstream>
 #include <linux/prctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -78,18 +78,13 @@ UniqueFd stub_descriptor() {
 
 // What the kernel gives every program of its own: stack, vDSO.
 void unmap_all_but_the_stub(Tracee &tracee) {
-    std::ifstream maps("/proc/" + std::to_string(tracee.tid()) + "/maps");
-    std::string line;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
-    while (std::getline(maps, line)) {
-        unsigned long start = 0, end = 0;
-        if (std::sscanf(line.c_str(), "%lx-%lx", &start, &end) == 2 && line.find("[vsyscall]") == std::string::npos &&
-            (start < stub_code || start >= stub_end))
-            ranges.emplace_back(start, end);
-    }
-    for (const auto &[start, end] : ranges)
-        if (const std::int64_t result = tracee.call(SYS_munmap, {start, end - start, 0, 0, 0, 0}); result != 0)
+    for (const Mapping &mapping : current_maps(tracee.tid())) {
+        if (mapping.path == "[vsyscall]" || (mapping.start >= stub_code && mapping.start < stub_end))
+            continue;
+        const std::uint64_t length = mapping.end - mapping.start;
+        if (const std::int64_t result = tracee.call(SYS_munmap, {mapping.start, length, 0, 0, 0, 0}); result != 0)
             throw system_failure("cannot clear the memory of a replayed process", static_cast<int>(-result));
+    }
 }
 
 void prepare(Tracee &tracee) {
@@ -99,9 +94,7 @@ void prepare(Tracee &tracee) {
 
 void wait_for_exec(Tracee &tracee) {
     for (;;) {
-        const int status = tracee.wait();
-        if (status == -1)
-            continue;
+        const int status = tracee.wait_through();
         if (!WIFSTOPPED(status))
             throw Failure("a replayed process could not be started");
         if (status >> 16 == PTRACE_EVENT_EXEC)
@@ -110,9 +103,7 @@ void wait_for_exec(Tracee &tracee) {
     }
     // Stopped inside execve: it goes on to the stub's entry, which is the trap.
     tracee.resume(Resume::free);
-    int status = tracee.wait();
-    while (status == -1)
-        status = tracee.wait();
+    const int status = tracee.wait_through();
     if (!WIFSTOPPED(status) || tracee.registers().pc() != stub_trap + breakpoint_advance)
         throw Failure("a replayed process could not be started: its stub does not run");
 }

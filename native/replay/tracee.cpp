@@ -45,10 +45,6 @@ constexpr int fp_regset = NT_PRFPREG;
 constexpr std::size_t fp_room = 1024;
 #endif
 
-bool is_trap(int status) {
-    return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && status >> 16 == 0;
-}
-
 std::string describe_status(int status) {
     char text[64];
     if (WIFSTOPPED(status))
@@ -61,6 +57,10 @@ std::string describe_status(int status) {
 }
 
 } // namespace
+
+bool is_trap(int wait_status) {
+    return WIFSTOPPED(wait_status) && WSTOPSIG(wait_status) == SIGTRAP && wait_status >> 16 == 0;
+}
 
 const Registers &Tracee::registers() {
     if (!valid_) {
@@ -262,9 +262,14 @@ int Tracee::wait() {
     return status;
 }
 
-void Tracee::expect_trap(int status) {
+int Tracee::wait_through() {
+    int status = wait();
     while (status == -1)
         status = wait();
+    return status;
+}
+
+void Tracee::expect_trap(int status) {
     if (!is_trap(status) || registers().pc() != stub_trap + breakpoint_advance)
         throw Failure("a replayed thread did not carry out a system call: " + describe_status(status));
 }
@@ -272,9 +277,7 @@ void Tracee::expect_trap(int status) {
 void Tracee::run_to_trap() {
     for (;;) {
         resume(Resume::free);
-        int status = wait();
-        while (status == -1)
-            status = wait();
+        const int status = wait_through();
         // A stop that was asked for before (an interrupt) is not lost: who asked looks at a flag.
         if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == 0)
             continue;
@@ -350,11 +353,10 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
     changed.set_pc(stub_code);
     set_registers(changed);
     resume(Resume::free);
-    int status = wait();
-    while (status == -1 || (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == 0)) {
-        if (status != -1)
-            resume(Resume::free);
-        status = wait();
+    int status = wait_through();
+    while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == 0) {
+        resume(Resume::free);
+        status = wait_through();
     }
     const int event = status >> 16;
     if (!WIFSTOPPED(status) ||
@@ -374,9 +376,7 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
 
     const auto child_tid = static_cast<pid_t>(message);
     Tracee child(flags & CLONE_THREAD ? process_ : child_tid, child_tid);
-    status = child.wait(); // its first stop: PTRACE_EVENT_STOP
-    while (status == -1)
-        status = child.wait();
+    status = child.wait_through(); // its first stop: PTRACE_EVENT_STOP
     if (!WIFSTOPPED(status))
         throw Failure("a thread made for the replay ended at once: " + describe_status(status));
     child.run_to_trap();

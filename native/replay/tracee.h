@@ -28,6 +28,9 @@ enum class Resume {
 // Writes instructions of a thread's process, which the processor sees at once; never the stub's.
 std::size_t write_code(pid_t tid, std::uint64_t address, const void *from, std::size_t length);
 
+// A stop by SIGTRAP that is no event of ptrace's: a breakpoint or a step.
+bool is_trap(int wait_status);
+
 class Tracee {
   public:
     Tracee(pid_t process, pid_t tid) : process_(process), tid_(tid) {}
@@ -51,6 +54,8 @@ class Tracee {
     void resume(Resume how, int signal = 0);
     // The wait status. The thread may have died. Returns -1 where a signal for the replayer ended the wait.
     int wait();
+    // The same, whatever signals come for the replayer meanwhile.
+    int wait_through();
 
     // Carries out a system call in this thread, at the stub's code, and gives its registers back. -errno where it
     // fails.
