@@ -68,7 +68,7 @@ Session *open_session(const std::string &folder, const std::set<std::uint32_t> &
     options.verify = verify;
     options.interrupted = python_was_interrupted;
     nb::gil_scoped_release others;
-    return new Session(folder, options);
+    return new Session(EventStream(folder), options);
 }
 
 Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, std::uint64_t steps,

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <sched.h>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -41,8 +42,9 @@ int main(int argc, char **argv) {
         return exit_usage;
     }
     try {
-        run_on_one_cpu(EventStream(folder).info());
-        Session session(folder, options);
+        EventStream stream(folder);
+        run_on_one_cpu(stream.info());
+        Session session(std::move(stream), options);
         if (!session.events().damage().empty())
             throw Failure(folder + " cannot be replayed: " + session.events().damage(), exit_cannot);
         RunRequest request;

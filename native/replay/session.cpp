@@ -73,9 +73,9 @@ bool is_clone(int nr) {
 
 } // namespace
 
-Session::Session(const std::string &folder, const SessionOptions &options)
-    : stream_(folder), options_(options), echo_(options.echo) {
-    images_.reset(::open((folder + "/images").c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+Session::Session(EventStream stream, const SessionOptions &options)
+    : stream_(std::move(stream)), options_(options), echo_(options.echo) {
+    images_.reset(::open((stream_.folder() + "/images").c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     begin();
 }
 

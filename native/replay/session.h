@@ -105,7 +105,7 @@ class Checkpoint;
 
 class Session {
   public:
-    Session(const std::string &folder, const SessionOptions &options);
+    Session(EventStream stream, const SessionOptions &options);
     ~Session(); // ends all replayed processes
     Session(const Session &) = delete;
 
