@@ -253,6 +253,19 @@ class Session::PlaceFinder {
         return session_.looks_for_place(task_) ? session_.request_.place->registers : *goal_.registers;
     }
 
+    // Whether a repeated string instruction at the place may have written it before it was interrupted: the jump looks
+    // at memory before the first turn.
+    bool may_be_written_by_string(const WantedWord &word) const {
+#if defined(__x86_64__)
+        constexpr std::uint64_t direction_flag = 1 << 10;
+        const user_regs_struct &at = wanted().raw;
+        if (string_ && string_->uses_destination)
+            return at.eflags & direction_flag ? word.address + sizeof word.value > at.rdi : word.address < at.rdi;
+#endif
+        (void)word;
+        return false;
+    }
+
     // Instructions before the place are told by running one turn of the loop step by step.
     bool trace(bool trapped) {
         constexpr std::size_t most_steps = 3000;
@@ -303,7 +316,7 @@ class Session::PlaceFinder {
             for (const WantedWord &word : goal_.words) {
                 std::uint64_t now = 0;
                 read_memory(task_.tracee.tid(), word.address, &now, sizeof now);
-                if (now != word.value)
+                if (now != word.value && !may_be_written_by_string(word))
                     words.push_back(word);
             }
         std::uint64_t limit = 0;
