@@ -158,7 +158,7 @@ void PtraceBackend::deliver(pid_t tid, Thread &thread, int signal) {
         resume_now(tid);
     } else if (handler == 1 || (handler == 0 && ignored_by_default(signal))) {
         resume_now(tid, signal);
-    } else if (auto row = signals_.strike(tid, signal, threads_.size() == 1)) {
+    } else if (auto row = signals_.strike(tid, signal, threads_.size() == 1, false)) {
         writer_.add(wire_event(*row));
         resume_now(tid, signal);
     } else {

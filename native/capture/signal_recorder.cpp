@@ -1,6 +1,7 @@
 #include "capture/signal_recorder.h"
 
 #include "base/clock.h"
+#include "base/restart.h"
 #include "capture/call_memory.h"
 #include "capture/process_facts.h"
 #include "capture/registers.h"
@@ -18,6 +19,7 @@ namespace retrograde {
 
 namespace {
 
+constexpr std::uint64_t some_frames = 8 << 10;
 constexpr std::uint64_t largest_frame = 160 << 10; // with the widest SVE vectors and SME's array
 
 // Where struct rt_sigframe has its ucontext (arch/x86/include/asm/sigframe.h, arch/arm64/kernel/signal.c).
@@ -182,10 +184,30 @@ bool is_in_call(pid_t tid, const std::vector<unsigned char> &) {
 }
 #endif
 
+// Whether a thread that makes one step from here, or begins its interrupted call again, may be in a call for long.
+bool steps_into_call(pid_t tid, const std::vector<unsigned char> &registers) {
+#if defined(__x86_64__)
+    constexpr std::size_t result_at = 10; // rax
+    constexpr std::array<unsigned char, 2> call{0x0f, 0x05};
+#else
+    constexpr std::size_t result_at = 0;
+    constexpr std::array<unsigned char, 4> call{0x01, 0x00, 0x00, 0xd4};
+#endif
+    if (is_in_call(tid, registers) && is_restart(static_cast<std::int64_t>(word_of(registers, result_at))))
+        return true;
+    std::array<unsigned char, call.size()> next{};
+    ProcessMemory(tid).read(pc_of(registers), next.data(), next.size());
+    return next == call;
+}
+
+bool stops_by_default(int signal) {
+    return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
 } // namespace
 
-Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers) {
-    constexpr std::uint64_t below = 128, above = 512; // the red zone, and the frame or a part of it
+Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers, std::uint64_t above) {
+    constexpr std::uint64_t below = 128; // the red zone
     const std::uint64_t sp = stack_of(registers);
     if (sp <= below)
         return {0, {}};
@@ -202,7 +224,7 @@ std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> 
     return collector.take();
 }
 
-std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, bool is_alone) {
+std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, bool is_alone, bool others_run) {
     const ProcessFacts facts = read_process_facts(tid);
     const std::uint64_t bit = 1ull << (signal - 1);
     Struck struck{make_event(RG_SIGNAL, signal, facts.pid, tid, 0), read_register_set(tid, NT_PRSTATUS), {}};
@@ -214,7 +236,7 @@ std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, bool is_
     // The kernel reports a stop before the thread has left the CPU, and answers a request about it afterwards: its
     // SWITCH is older than this row (kernel/signal.c: ptrace_stop; kernel/ptrace.c: ptrace_check_attach).
     struck.event.enter = struck.event.exit = now_ns();
-    struck.evidence.push_back(stack_around(tid, struck.registers));
+    struck.evidence.push_back(stack_around(tid, struck.registers, some_frames));
     if (is_alone && !is_fault(signal) && !is_in_call(tid, struck.registers))
         for (Memory &memory : memory_in_reach(tid, struck.registers))
             struck.evidence.push_back(std::move(memory));
@@ -223,7 +245,8 @@ std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, bool is_
     struck.event.args[2] = info.kill.uid;
     struck.event.args[3] = info.address;
     struck.event.args[4] = facts.ignored & bit ? 1 : 0;
-    if (facts.caught & bit) {
+    const bool may_be_caught = others_run && !stops_by_default(signal) && !steps_into_call(tid, struck.registers);
+    if (facts.caught & bit || may_be_caught) {
         struck_[tid] = std::move(struck);
         return std::nullopt;
     }
@@ -279,7 +302,8 @@ HandlerStop handler_stop(pid_t tid, int wait_status) {
         return HandlerStop::other;
     if (info.si_code == SIGTRAP) // kernel/signal.c: ptrace_notify
         return HandlerStop::at_handler;
-    return info.si_code == TRAP_TRACE ? HandlerStop::step : HandlerStop::other;
+    // A step over a call is told with the other code (arch/x86/kernel/ptrace.c: user_single_step_report).
+    return info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT ? HandlerStop::step : HandlerStop::other;
 }
 
 } // namespace retrograde

@@ -18,18 +18,19 @@ struct Memory {
     std::vector<unsigned char> bytes;
 };
 
-// Around the stack pointer of a stopped thread, whose general registers these are (NT_PRSTATUS).
-Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers);
+// Around the stack pointer of a stopped thread, whose general registers these are (NT_PRSTATUS): so many bytes above.
+Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers, std::uint64_t above);
 
 // What its registers point to, and the code at its program counter: where loops have their counters. 2 KiB at most.
 std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> &registers);
 
 class SignalRecorder {
   public:
-    // A thread has stopped before the delivery of a signal. Returns the row, or nothing where a handler will run: then
-    // the thread's next stop or its end has to be told below.
+    // A thread has stopped before the delivery of a signal. Returns the row, or nothing where a handler will run or
+    // may: then the thread's next stop or its end has to be told below.
     //   is_alone: nobody else can be changing its memory now.
-    std::optional<WireRecord> strike(pid_t tid, int signal, bool is_alone = false);
+    //   others_run: another thread may set a handler before the signal is delivered.
+    std::optional<WireRecord> strike(pid_t tid, int signal, bool is_alone, bool others_run);
 
     // The thread has stopped at its handler's first instruction.
     WireRecord at_handler(pid_t tid);

@@ -1,6 +1,7 @@
 #include "replay/echo.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -16,6 +17,8 @@ constexpr std::uint64_t most_shown = 1 << 20; // of one call
 void write_out(int to, const unsigned char *bytes, std::size_t length) {
     while (length > 0) {
         const ssize_t written = ::write(to, bytes, length);
+        if (written < 0 && errno == EINTR)
+            continue;
         if (written <= 0)
             return;
         bytes += written;

@@ -42,7 +42,7 @@ std::uint64_t JumpBreakpoint::passes(const Tracee &tracee) const {
 }
 
 void JumpBreakpoint::remove(Tracee &tracee) {
-    write_code(tracee.tid(), patched_, original_.data(), original_.size());
+    write_code(tracee, patched_, original_.data(), original_.size());
     tracee.call(SYS_munmap, {mapped_, mapped_length_, 0, 0, 0, 0});
 }
 

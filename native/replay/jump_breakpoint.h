@@ -38,8 +38,8 @@ class JumpBreakpoint {
     // Inserts it at wanted.pc() into the memory of the stopped thread, or, where `before` is another address, there: at
     // instructions that are carried out one after the other up to wanted.pc(), behind which registers are compared.
     // `words` near the stack pointer are compared as well. Null where that can't be done: the instructions there can't
-    // be moved, or there is no room. Where `limit` is not 0, it stops at the limit-th pass instead, whatever the
-    // registers.
+    // be moved or replaced, or there is no room. Where `limit` is not 0, it stops at the limit-th pass instead,
+    // whatever the registers.
     static std::unique_ptr<JumpBreakpoint> insert(Tracee &tracee, const Registers &wanted,
                                                   std::span<const WantedWord> words, std::uint64_t before,
                                                   std::uint64_t limit);

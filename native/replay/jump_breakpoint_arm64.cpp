@@ -290,14 +290,16 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0});
     if (static_cast<std::uint64_t>(mapped) != made->mapped_)
         return nullptr;
-    write_code(tracee.tid(), *pad, text.data(), text.size() * 4);
+    write_code(tracee, *pad, text.data(), text.size() * 4);
     write_memory(tracee.tid(), code.data_address(), code.data().data(), code.data().size() * 8);
     Code jump(place);
     jump.branch(*pad);
     made->original_.resize(sizeof instruction);
     std::memcpy(made->original_.data(), &instruction, sizeof instruction);
-    write_code(tracee.tid(), place, jump.code().data(), sizeof instruction);
-    return made;
+    if (write_code(tracee, place, jump.code().data(), sizeof instruction) == sizeof instruction)
+        return made;
+    made->remove(tracee);
+    return nullptr;
 }
 
 bool JumpBreakpoint::was_landed_on(const Registers &) const {

@@ -20,8 +20,8 @@ namespace {
 
 constexpr std::size_t jump_length = 5;
 constexpr std::uint64_t page = 0x1000;
-constexpr std::size_t data_offset = 0xc00, pad_room = 0x1000; // of the pad: code, then data
-constexpr std::size_t most_words = 24;
+constexpr std::size_t data_offset = 0x6000, pad_room = 0x8000; // of the pad: code, then data
+constexpr std::size_t most_words = 900;
 
 // No instruction begins with these in 64-bit mode, and 0xcc traps (Intel SDM volume 2, appendix A).
 constexpr std::array<unsigned char, 16> traps{0xcc, 0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f,
@@ -443,8 +443,10 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     jump.distance(*pad);
     std::vector<unsigned char> patch = jump.bytes();
     patch.resize(made->original_.size(), 0xcc);
-    write_memory(tracee.tid(), before, patch.data(), patch.size());
-    return made;
+    if (write_code(tracee, before, patch.data(), patch.size()) == patch.size())
+        return made;
+    made->remove(tracee);
+    return nullptr;
 }
 
 bool JumpBreakpoint::was_landed_on(const Registers &registers) const {

@@ -8,6 +8,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
+#include <set>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,19 +55,44 @@ bool Session::looks_for_place(const Task &task) const {
     return request_.place && request_.place->tid == task.tid && request_.place->event == next_;
 }
 
-bool Session::is_at_goal(Task &task, const Goal &goal) const {
+namespace {
+
+// The addresses of those that are other ones now.
+std::set<std::uint64_t> different_words(const Task &task, const std::vector<WantedWord> &words) {
+    std::set<std::uint64_t> others;
+    std::vector<std::uint64_t> now;
+    for (std::size_t first = 0, end = 0; first < words.size(); first = end) {
+        do
+            end++;
+        while (end < words.size() && words[end].address == words[end - 1].address + sizeof now[0]);
+        now.resize(end - first);
+        const std::size_t got =
+            read_memory(task.tracee.tid(), words[first].address, now.data(), now.size() * sizeof now[0]) /
+            sizeof now[0];
+        for (std::size_t i = 0; i < now.size(); i++)
+            if (i >= got || now[i] != words[first + i].value)
+                others.insert(words[first + i].address);
+    }
+    return others;
+}
+
+} // namespace
+
+bool Session::is_at_goal(Task &task, const Goal &goal) {
     if (goal.kind != Goal::place || !same_place(task.tracee.registers(), *goal.registers))
         return false;
     if (task.fresh) // what the kernel has written for it comes later
         return true;
-    return std::all_of(goal.words.begin(), goal.words.end(), [&](const WantedWord &word) {
-        std::uint64_t now = 0;
-        return read_memory(task.tracee.tid(), word.address, &now, sizeof now) == sizeof now && now == word.value;
-    });
+    std::set<std::uint64_t> others = different_words(task, goal.words);
+    if (others.empty())
+        return true;
+    if (!candidate_ || candidate_->event != next_ || others.size() < candidate_->others.size())
+        candidate_ = Candidate{next_, std::move(others)};
+    return false;
 }
 
 // Whether it is at a place that is looked for, on behalf of the recording or of who runs the replay.
-bool Session::is_at_place(Task &task, const Goal &goal) const {
+bool Session::is_at_place(Task &task, const Goal &goal) {
     return is_at_goal(task, goal) || is_at_asked_place(task);
 }
 
@@ -86,7 +113,40 @@ int Session::wait_for(Task &task) {
         const CounterMode others_may_read_clocks(true);
         if (options_.interrupted && options_.interrupted())
             interrupt();
+        look_for_lost(task);
     }
+}
+
+// What the way to the next event took when it was recorded: threads run one at a time.
+std::uint64_t Session::recorded_ns() {
+    const std::uint64_t end = stream_[next_].exit, begin = next_ > 0 ? stream_[next_ - 1].exit : end;
+    return end > begin ? end - begin : 0;
+}
+
+namespace {
+
+std::uint64_t cpu_ns(pid_t process) {
+    clockid_t clock;
+    timespec time{};
+    if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+        return 0;
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+} // namespace
+
+// Stops a thread that has run far longer than when it was recorded, and so may run for ever: it has passed the place
+// where a signal would have ended a loop.
+void Session::look_for_lost(const Task &task) {
+    constexpr std::uint64_t factor = 20, least_ns = 1'000'000'000, miss_ns = 100'000;
+    if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
+        return;
+    const std::uint64_t now = cpu_ns(task.tracee.process());
+    if (std::exchange(tick_event_, next_) != next_)
+        tick_cpu_ns_ = now;
+    const std::uint64_t limit = factor * recorded_ns() + least_ns + place_misses_ * miss_ns;
+    if (now > tick_cpu_ns_ && now - tick_cpu_ns_ > limit)
+        stop_running(is_lost_);
 }
 
 std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal, bool with_places) const {
@@ -134,7 +194,7 @@ void Session::insert_breakpoints() {
         if (read_memory(focus->tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size()) !=
             inserted.original.size())
             continue; // not mapped at the moment
-        if (write_memory(focus->tracee.tid(), inserted.address, breakpoint_code.data(), breakpoint_code.size()) ==
+        if (write_code(focus->tracee, inserted.address, breakpoint_code.data(), breakpoint_code.size()) ==
             breakpoint_code.size())
             inserted_.push_back(std::move(inserted));
     }
@@ -150,7 +210,7 @@ void Session::remove_breakpoints() {
         unsigned char now[sizeof breakpoint_code];
         if (user && read_memory(user->tracee.tid(), inserted.address, now, sizeof now) == sizeof now &&
             std::equal(breakpoint_code.begin(), breakpoint_code.end(), now))
-            write_memory(user->tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size());
+            write_code(user->tracee, inserted.address, inserted.original.data(), inserted.original.size());
     }
     inserted_.clear();
     inserted_space_.reset();
@@ -161,11 +221,11 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     const std::uint64_t pc = task.tracee.registers().pc();
     const auto at = std::find_if(inserted_.begin(), inserted_.end(),
                                  [&](const Inserted &inserted) { return inserted.address == pc; });
-    write_memory(task.tracee.tid(), pc, at->original.data(), at->original.size());
+    write_code(task.tracee, pc, at->original.data(), at->original.size());
     task.tracee.resume(Resume::step_calls);
     const int status = wait_for(task);
     if (!task.tracee.is_gone())
-        write_memory(task.tracee.tid(), pc, breakpoint_code.data(), breakpoint_code.size());
+        write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
     if (is_trap(status) && !hit_debug_register(task.tracee.tid(), task.armed))
         return true;
     return handle_stop(task, goal, status);
@@ -176,6 +236,7 @@ class Session::PlaceFinder {
   public:
     PlaceFinder(Session &session, Task &task, const Goal &goal) : session_(session), task_(task), goal_(goal) {
         session_.place_misses_ = 0;
+        session_.jump_compared_words_ = false;
         // A debug register stops a repeated string instruction at every turn.
         unsigned char bytes[8] = {};
         if (session_.looks_for_place(task_) || goal_.kind == Goal::place) {
@@ -235,6 +296,9 @@ class Session::PlaceFinder {
         tracee.set_registers(registers);
         is_useless_ = true;
         take_out();
+        // Something jumps to an instruction behind the place. Those before it may do.
+        is_tracing_ = !is_before_ && session_.request_.step_tid != task_.tid;
+        traced_.clear();
         return true;
     }
 
@@ -312,13 +376,12 @@ class Session::PlaceFinder {
                 return;
         // Words that are other ones now tell most.
         std::vector<WantedWord> words;
-        if (!on_behalf)
-            for (const WantedWord &word : goal_.words) {
-                std::uint64_t now = 0;
-                read_memory(task_.tracee.tid(), word.address, &now, sizeof now);
-                if (now != word.value && !may_be_written_by_string(word))
-                    words.push_back(word);
-            }
+        if (!on_behalf && !session_.doubted_.contains(session_.next_))
+            words = goal_.words;
+        const std::set<std::uint64_t> others = different_words(task_, words);
+        std::erase_if(words, [&](const WantedWord &word) {
+            return !others.contains(word.address) || may_be_written_by_string(word);
+        });
         std::uint64_t limit = 0;
         if (on_behalf && session_.request_.place->pass != 0) {
             if (session_.passes_ >= session_.request_.place->pass)
@@ -326,6 +389,8 @@ class Session::PlaceFinder {
             limit = session_.request_.place->pass - session_.passes_;
         }
         jump_ = JumpBreakpoint::insert(task_.tracee, wanted(), words, before, limit);
+        is_before_ = before != wanted().pc();
+        session_.jump_compared_words_ |= jump_ && !words.empty();
         counted_ = 0;
         is_useless_ = !jump_;
         if (!jump_ && before == wanted().pc() && task_.tracee.registers().pc() == before) {
@@ -339,7 +404,7 @@ class Session::PlaceFinder {
     const Goal &goal_;
     std::unique_ptr<JumpBreakpoint> jump_;
     unsigned near_misses_ = 0;
-    bool is_useless_ = false, is_tracing_ = false;
+    bool is_useless_ = false, is_tracing_ = false, is_before_ = false;
     std::optional<RepeatedString> string_; // at the place
     std::uint64_t traced_from_ = 0, counted_ = 0;
     std::vector<std::uint64_t> traced_;
@@ -454,6 +519,12 @@ bool Session::advance(Task &task, const Goal &goal) {
             return stop({StopKind::interrupted, task.tid});
         if (time_is_up_.exchange(false))
             return stop({StopKind::time_limit, task.tid});
+        if (is_lost_.exchange(false)) {
+            tick_event_ = ~0ull;
+            diverge(stream_[next_], task,
+                    "it runs on and on, and does not come to what happened " + std::to_string(recorded_ns() / 1000) +
+                        " us after the event before");
+        }
 
         const bool at_breakpoint = inserted_at(task, task.tracee.registers().pc()).has_value();
         if (at_breakpoint && focused && !task.reported) {
@@ -483,7 +554,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         }
         running_process_ = task.tracee.process();
         running_tid_ = task.tracee.tid();
-        if (interrupted_ || time_is_up_) { // came before anybody could be told to stop
+        if (interrupted_ || time_is_up_ || is_lost_) { // came before anybody could be told to stop
             running_tid_ = 0;
             continue;
         }
@@ -567,6 +638,12 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         !(goal.kind == Goal::signal && goal.signal_number == SIGTRAP && info.si_code != TRAP_TRACE))
         return ++steps_ < request_.steps || stop({StopKind::step, task.tid});
     if (goal.kind == Goal::signal && goal.signal_number == SIGTRAP) {
+        task.siginfo.assign(bytes.begin(), bytes.end());
+        task.faulted = SIGTRAP;
+        return true;
+    }
+    // It was switched out with the trap, whose signal comes next.
+    if (is_at_goal(task, goal)) {
         task.siginfo.assign(bytes.begin(), bytes.end());
         task.faulted = SIGTRAP;
         return true;

@@ -7,6 +7,7 @@
 #include "replay/counter_mode.h"
 #include "replay/file_contents.h"
 #include "replay/stub.h"
+#include "replay/timer.h"
 
 #include <algorithm>
 #include <atomic>
@@ -199,14 +200,15 @@ namespace {
 
 // What lay around the stack pointer where a thread was interrupted: registers alone may be the same at every turn of a
 // loop.
-std::vector<WantedWord> evidence(const Event &event, std::uint64_t place) {
+std::vector<WantedWord> evidence(const Event &event, std::uint64_t place, const std::set<std::uint64_t> &doubted) {
     constexpr std::uint64_t replaced = 64; // instructions around the place, at most, while it is looked for
     std::vector<WantedWord> words;
     for (const Segment &segment : event.segments)
         if (segment.arg == RG_SEG_MEMORY && segment.flags & RG_SEG_IN)
             for (std::size_t at = (8 - segment.address % 8) % 8; at + 8 <= segment.bytes.size(); at += 8) {
                 WantedWord word{segment.address + at, 0};
-                if (word.address + replaced > place && word.address < place + replaced)
+                if ((word.address + replaced > place && word.address < place + replaced) ||
+                    doubted.contains(word.address))
                     continue;
                 std::memcpy(&word.value, segment.bytes.data() + at, 8);
                 words.push_back(word);
@@ -216,7 +218,27 @@ std::vector<WantedWord> evidence(const Event &event, std::uint64_t place) {
 
 } // namespace
 
-Session::Goal Session::goal_of(const Event &event, Task &task) const {
+// Which event tells most of the memory where a thread was: that of a switch, or of the signal that has made it stop,
+// which strikes it at the same place.
+std::uint64_t Session::evidence_of(const Event &event) {
+    constexpr std::uint64_t most_events = 64;
+    const std::uint64_t seq = event.seq;
+    const std::uint32_t tid = event.tid;
+    if (event.kind != RG_SWITCH)
+        return seq;
+    const Segment *segment = event.segment(RG_SEG_REGISTERS);
+    const Registers here = parse_registers(segment->bytes, Registers{});
+    for (std::uint64_t next = seq + 1; next < std::min(stream_.size(), seq + most_events); next++) {
+        const Event &later = stream_[next];
+        if (later.tid != tid)
+            continue;
+        const Segment *there = later.kind == RG_SIGNAL ? later.segment(RG_SEG_REGISTERS) : nullptr;
+        return there && same_place(parse_registers(there->bytes, Registers{}), here) ? next : seq;
+    }
+    return seq;
+}
+
+Session::Goal Session::goal_of(const Event &event, Task &task) {
     switch (event.kind) {
     case RG_SIGNAL:
         if (is_fault(event)) {
@@ -231,7 +253,11 @@ Session::Goal Session::goal_of(const Event &event, Task &task) const {
     case RG_SWITCH:
         if (const Segment *segment = event.segment(RG_SEG_REGISTERS)) {
             const Registers wanted = parse_registers(segment->bytes, task.tracee.registers());
-            return {Goal::place, 0, wanted, evidence(event, wanted.pc())};
+            const auto doubted = doubted_.find(event.seq);
+            const std::uint64_t tells = evidence_of(event);
+            return {Goal::place, 0, wanted,
+                    evidence(stream_[tells], wanted.pc(),
+                             doubted == doubted_.end() ? std::set<std::uint64_t>() : doubted->second)};
         }
         return {Goal::call, 0, {}, {}};
     case RG_TRAP:
@@ -243,50 +269,17 @@ Session::Goal Session::goal_of(const Event &event, Task &task) const {
 
 namespace {
 
-std::atomic<Session *> timed = nullptr;
-
-void on_timer(int) {
-    if (Session *session = timed)
-        session->end_time();
-}
-
 // seccomp kills a thread at a call, which leaves no trace but its end (kernel/seccomp.c).
 bool is_killed_by_filter(const Event &event, const Task &task) {
     return event.kind == RG_EXIT && (event.result & 0x7f) == SIGSYS && !task.in_call && task.faulted == 0;
 }
 
-// Ends the time of a run by a signal to the thread that made it.
-class Timer {
-  public:
-    Timer(Session *session, std::uint64_t limit_ns) : running_(limit_ns != 0) {
-        if (!running_)
-            return;
-        const int signal = SIGRTMIN + 7;
-        struct sigaction action {};
-        action.sa_handler = on_timer; // without SA_RESTART
-        ::sigaction(signal, &action, nullptr);
-        timed = session;
-        sigevent event{};
-        event.sigev_notify = SIGEV_THREAD_ID;
-        event.sigev_signo = signal;
-        event._sigev_un._tid = ::gettid(); // sigev_notify_thread_id, which glibc 2.36 lacks
-        if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0)
-            throw system_failure("cannot make a timer");
-        const itimerspec once{
-            {0, 0}, {static_cast<time_t>(limit_ns / 1'000'000'000), static_cast<long>(limit_ns % 1'000'000'000)}};
-        ::timer_settime(timer_, 0, &once, nullptr);
-    }
-    Timer(const Timer &) = delete;
-    ~Timer() {
-        if (running_)
-            ::timer_delete(timer_);
-        timed = nullptr;
-    }
+std::atomic<Session *> timed = nullptr;
 
-  private:
-    bool running_;
-    timer_t timer_{};
-};
+void on_end_of_time(int) {
+    if (Session *session = timed)
+        session->end_time();
+}
 
 // Whether the thread was switched out on its way into the handler of the signal before, which it has reached here.
 bool is_before_handler(const Event &event, const Task &task) {
@@ -322,22 +315,72 @@ Stop Session::run(const RunRequest &request) {
     struct Cleanup {
         Session &session;
         ~Cleanup() {
-            session.time_is_up_ = false;
+            timed = nullptr;
+            session.time_is_up_ = session.is_lost_ = false;
             session.remove_breakpoints();
         }
     } cleanup{*this};
-    const Timer timer(this, request.time_limit_ns);
-    steps_ = passes_ = 0;
+    constexpr std::uint64_t tick_ns = 500'000'000;
+    const Timer ticks(SIGRTMIN + 6, on_tick, tick_ns, true);
+    std::optional<Timer> limit;
+    if (request.time_limit_ns != 0) {
+        timed = this;
+        limit.emplace(SIGRTMIN + 7, on_end_of_time, request.time_limit_ns, false);
+    }
+    steps_ = passes_ = steps_before_ = passes_before_ = 0;
     const CounterMode as_the_replayed(false);
-    Stop stop = run_on();
-    stop.steps = steps_;
-    stop.passes = passes_;
-    return stop;
+    for (;;) {
+        try {
+            Stop stop = run_on();
+            stop.steps = steps_;
+            stop.passes = passes_;
+            return stop;
+        } catch (const Divergence &) {
+            if (!reconsider())
+                throw;
+        }
+    }
+}
+
+// Where the place of a signal or switch was not found, though its registers were: the words that lay around it then
+// need not be the same in each run. (The dynamic linker's resolver saves vectors to the stack by xsavec, which leaves
+// out what the processor takes for unused at the moment: Intel SDM volume 1, 13.6.) Goes back to the event before it,
+// to look again with fewer words. Returns false where there is nothing to look at again.
+bool Session::reconsider() {
+    const std::uint64_t event = next_;
+    if (jump_compared_words_ && !doubted_.contains(event))
+        doubted_[event] = {}; // see all candidates first
+    else if (candidate_ && candidate_->event == event && doubted_[event].empty())
+        doubted_[event] = candidate_->others;
+    else
+        return false;
+    candidate_.reset();
+    run_again_behind(event - 1);
+    return true;
+}
+
+// From the start of all.
+void Session::run_again_behind(std::uint64_t event) {
+    remove_breakpoints();
+    const RunRequest kept = std::exchange(request_, {.behind_event = event, .stops = false});
+    const std::uint64_t told = told_;
+    end_all();
+    shared_ = {};
+    next_ = 0;
+    begin();
+    while (next_ <= event && run_on().kind == StopKind::time_limit)
+        ;
+    request_ = kept;
+    told_ = told;
+    steps_ = steps_before_;
+    passes_ = passes_before_;
 }
 
 Stop Session::run_on() {
     insert_breakpoints();
     while (next_ < stream_.size()) {
+        if (next_ > request_.behind_event)
+            return {StopKind::event, current_task()};
         if (interrupted_.exchange(false))
             return {StopKind::interrupted, current_task()};
         const Event &event = stream_[next_];
@@ -381,6 +424,7 @@ Stop Session::run_on() {
         const std::uint32_t stepped = stepped_ && request_.step_tid == task.tid ? task.tid : 0;
         apply(event, task);
         next_++;
+        steps_before_ = steps_, passes_before_ = passes_;
         if (watched_)
             return *watched_;
         if (starts) {

@@ -77,8 +77,9 @@ struct Stop {
 };
 
 struct RunRequest {
-    std::uint64_t until_event = ~0ull; // stop where this event is about to happen
-    std::uint32_t step_tid = 0;        // stop when this thread has run one instruction, or `steps` of them
+    std::uint64_t until_event = ~0ull;  // stop where this event is about to happen
+    std::uint64_t behind_event = ~0ull; // stop where this event has happened, and no thread has gone on
+    std::uint32_t step_tid = 0;         // stop when this thread has run one instruction, or `steps` of them
     std::uint64_t steps = 1;
     std::uint64_t time_limit_ns = 0; // stop after this long; 0: never
     // Stop where this thread, with all events before that one behind it, has these registers.
@@ -157,11 +158,13 @@ class Session {
     bool handle_stop(Task &task, const Goal &goal, int status);
     bool handle_trap(Task &task, const Goal &goal);
     int wait_for(Task &task);
+    void look_for_lost(const Task &task);
+    std::uint64_t recorded_ns();
     bool repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder);
     bool looks_for_place(const Task &task) const;
     bool is_at_asked_place(Task &task) const;
-    bool is_at_goal(Task &task, const Goal &goal) const;
-    bool is_at_place(Task &task, const Goal &goal) const;
+    bool is_at_goal(Task &task, const Goal &goal);
+    bool is_at_place(Task &task, const Goal &goal);
     bool step_over_breakpoint(Task &task, const Goal &goal);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
@@ -177,7 +180,10 @@ class Session {
 
     // session.cpp: the events
     Stop run_on();
-    Goal goal_of(const Event &event, Task &task) const;
+    bool reconsider();
+    void run_again_behind(std::uint64_t event);
+    Goal goal_of(const Event &event, Task &task);
+    std::uint64_t evidence_of(const Event &event);
     bool stops_before(const Event &event, Task &task);
     void apply(const Event &event, Task &task);
     void apply_call(const Event &event, Task &task);
@@ -197,7 +203,7 @@ class Session {
     void apply_switch(const Event &event, Task &task);
     void apply_signal(const Event &event, Task &task);
     void remember_call(const Event &event, Task &task);
-    void begin();
+    void begin(); // at the first program's start
     void end_all();
     void return_from_signal(const Event &event, Task &task);
     void end_thread(Task &task);
@@ -210,12 +216,13 @@ class Session {
     SharedMemory shared_;
     std::map<std::uint32_t, Task> tasks_; // by recorded tid
     std::uint64_t next_ = 0;
-    std::uint64_t told_ = ~0ull; // event whose signal, exec or end has been told of
-    std::uint8_t data_of_ = 0;   // kind of the event whose rows DATA go on
-    std::uint64_t steps_ = 0;    // instructions run one by one
-    std::uint64_t passes_ = 0;   // of the place that was asked for
-    unsigned place_misses_ = 0;  // how often a place that is looked for was passed with other registers
-    bool stepped_ = false;       // the thread that is stepped has run its instruction, and is in a call
+    std::uint64_t told_ = ~0ull;                         // event whose signal, exec or end has been told of
+    std::uint8_t data_of_ = 0;                           // kind of the event whose rows DATA go on
+    std::uint64_t steps_ = 0;                            // instructions run one by one
+    std::uint64_t passes_ = 0;                           // of the place that was asked for
+    std::uint64_t steps_before_ = 0, passes_before_ = 0; // those two when the event before had happened
+    unsigned place_misses_ = 0; // how often a place that is looked for was passed with other registers
+    bool stepped_ = false;      // the thread that is stepped has run its instruction, and is in a call
     std::vector<Breakpoint> breakpoints_;
     struct Inserted {
         std::uint64_t address;
@@ -223,10 +230,21 @@ class Session {
     };
     std::vector<Inserted> inserted_; // in the focused process's memory
     std::shared_ptr<AddressSpace> inserted_space_;
+    // Of the words recorded with an event's registers, those that a place with these registers did not have: the
+    // fewest.
+    struct Candidate {
+        std::uint64_t event;
+        std::set<std::uint64_t> others; // addresses
+    };
+    std::optional<Candidate> candidate_;
+    bool jump_compared_words_ = false; // in the search that goes on: candidates were passed unseen
+    // By event: the words that are not looked at when its place is found again; with none, jumps look at no words.
+    std::map<std::uint64_t, std::set<std::uint64_t>> doubted_;
     std::optional<Stop> watched_; // a watchpoint on what an event has written
     RunRequest request_;
     Stop stop_{};
-    std::atomic<bool> interrupted_ = false, time_is_up_ = false;
+    std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false;
+    std::uint64_t tick_event_ = ~0ull, tick_cpu_ns_ = 0; // the event that was waited for at a tick first, and its time
     std::atomic<pid_t> running_process_ = 0, running_tid_ = 0;
     Echo echo_;
 };

@@ -1,6 +1,7 @@
 #include "replay/tracee.h"
 
 #include "base/failure.h"
+#include "replay/maps.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -416,14 +418,34 @@ std::size_t transfer(Transfer fast, Slow slow, pid_t tid, std::uint64_t address,
 
 } // namespace
 
-// By way of /proc, which tells the processor (mm/memory.c: access_remote_vm, copy_to_user_page).
-std::size_t write_code(pid_t tid, std::uint64_t address, const void *from, std::size_t length) {
+// By way of /proc, which tells the processor (mm/memory.c: access_remote_vm, copy_to_user_page), but does not write to
+// shared mappings that forbid it (mm/gup.c: check_vma_flags).
+std::size_t write_code(Tracee &tracee, std::uint64_t address, const void *from, std::size_t length) {
     if (address < stub_end && address + length > stub_code)
         return 0;
     const Transfer no_other_way = [](pid_t, const iovec *, unsigned long, const iovec *, unsigned long, unsigned long) {
         return ssize_t(-1);
     };
-    return transfer(no_other_way, ::pwrite, tid, address, const_cast<void *>(from), length);
+    auto write = [&] {
+        return transfer(no_other_way, ::pwrite, tracee.tid(), address, const_cast<void *>(from), length);
+    };
+    std::size_t written = write();
+    if (written == length)
+        return written;
+    std::vector<Mapping> forbidding = current_maps(tracee.tid());
+    std::erase_if(forbidding, [&](const Mapping &mapping) {
+        return mapping.end <= address || mapping.start >= address + length || mapping.protection() & PROT_WRITE;
+    });
+    auto protect = [&](const Mapping &mapping, int added) {
+        const auto protection = static_cast<std::uint64_t>(mapping.protection() | added);
+        tracee.call(SYS_mprotect, {mapping.start, mapping.end - mapping.start, protection, 0, 0, 0});
+    };
+    for (const Mapping &mapping : forbidding)
+        protect(mapping, PROT_WRITE);
+    written = write();
+    for (const Mapping &mapping : forbidding)
+        protect(mapping, 0);
+    return written;
 }
 
 std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_t length) {

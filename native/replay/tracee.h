@@ -25,9 +25,6 @@ enum class Resume {
     to_call,    // stop before and behind each system call, which is carried out
 };
 
-// Writes instructions of a thread's process, which the processor sees at once; never the stub's.
-std::size_t write_code(pid_t tid, std::uint64_t address, const void *from, std::size_t length);
-
 // A stop by SIGTRAP that is no event of ptrace's: a breakpoint or a step.
 bool is_trap(int wait_status);
 
@@ -102,5 +99,8 @@ class Tracee {
 // is to be written must not change it.
 std::size_t read_memory(pid_t tid, std::uint64_t address, void *into, std::size_t length);
 std::size_t write_memory(pid_t tid, std::uint64_t address, const void *from, std::size_t length);
+
+// Writes instructions, which the processor sees at once, and to shared mappings that are not writable, too.
+std::size_t write_code(Tracee &tracee, std::uint64_t address, const void *from, std::size_t length);
 
 } // namespace retrograde
