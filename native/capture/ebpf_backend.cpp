@@ -552,11 +552,10 @@ std::optional<WireRecord> EbpfBackend::carry_out(pid_t tid, int signal) {
 }
 
 void EbpfBackend::strike(pid_t tid, int signal) {
-    const bool is_alone = programs_.live_threads() == 1;
     if (auto trap = carry_out(tid, signal)) {
         add_pending(std::move(*trap));
         tracer_->deliver(tid, 0);
-    } else if (auto row = signals_.strike(tid, signal, is_alone, !is_alone)) {
+    } else if (auto row = signals_.strike(tid, signal, programs_.live_threads() == 1, true)) {
         add_pending(std::move(*row));
         tracer_->deliver(tid, signal);
     } else {

@@ -53,6 +53,7 @@ ProcessFacts read_process_facts(pid_t tid) {
     facts.ignored = field(status, "SigIgn", 16);
     facts.caught = field(status, "SigCgt", 16);
     facts.pending = field(status, "SigPnd", 16) | field(status, "ShdPnd", 16);
+    facts.threads = static_cast<unsigned>(field(status, "Threads", 10));
     const std::size_t state = status.find("\nState:\t");
     facts.stopped = state != std::string::npos && std::strchr("TtZX", status[state + 8]);
     return facts;

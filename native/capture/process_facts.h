@@ -16,6 +16,7 @@ struct ProcessFacts {
     std::uint32_t uid = 0, gid = 0;        // real
     std::uint64_t ignored = 0, caught = 0; // signals: bit n - 1
     std::uint64_t pending = 0;             // of this thread or its process
+    unsigned threads = 0;                  // of the process
     bool stopped = false;                  // or dead
 };
 ProcessFacts read_process_facts(pid_t tid);

@@ -245,7 +245,8 @@ std::optional<WireRecord> SignalRecorder::strike(pid_t tid, int signal, bool is_
     struck.event.args[2] = info.kill.uid;
     struck.event.args[3] = info.address;
     struck.event.args[4] = facts.ignored & bit ? 1 : 0;
-    const bool may_be_caught = others_run && !stops_by_default(signal) && !steps_into_call(tid, struck.registers);
+    const bool may_be_caught =
+        others_run && facts.threads > 1 && !stops_by_default(signal) && !steps_into_call(tid, struck.registers);
     if (facts.caught & bit || may_be_caught) {
         struck_[tid] = std::move(struck);
         return std::nullopt;

@@ -29,7 +29,7 @@ class SignalRecorder {
     // A thread has stopped before the delivery of a signal. Returns the row, or nothing where a handler will run or
     // may: then the thread's next stop or its end has to be told below.
     //   is_alone: nobody else can be changing its memory now.
-    //   others_run: another thread may set a handler before the signal is delivered.
+    //   others_run: other threads of its process run now: they may set a handler before the signal is delivered.
     std::optional<WireRecord> strike(pid_t tid, int signal, bool is_alone, bool others_run);
 
     // The thread has stopped at its handler's first instruction.

@@ -44,6 +44,7 @@ bool Tracer::handle_stops() {
         } else {
             tracees_.erase(tid);
             stop_again_.erase(tid);
+            stale_steps_.erase(tid);
             if (stepping_.erase(tid))
                 handlers_.at_handler(tid, false);
             handlers_.on_end(tid, status);
@@ -55,9 +56,18 @@ bool Tracer::handle_stops() {
 // A thread may be killed while it is stopped, so that every request can fail with ESRCH: its end is reported next.
 void Tracer::handle_stop(pid_t tid, int status) {
     const int signal = WSTOPSIG(status), event = status >> 16;
-    if (stepping_.erase(tid) && was_handler_stop(tid, status)) {
+    if (stepping_.erase(tid)) {
+        if (was_handler_stop(tid, status)) {
+            ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
+            return;
+        }
+        stale_steps_.insert(tid);
+    } else if (event == 0 && stale_steps_.contains(tid) && handler_stop(tid, status) != HandlerStop::other) {
+        stale_steps_.erase(tid);
         ::ptrace(PTRACE_CONT, tid, nullptr, nullptr);
-    } else if (event == PTRACE_EVENT_STOP) {
+        return;
+    }
+    if (event == PTRACE_EVENT_STOP) {
         bool group_stop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
         ::ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, tid, nullptr, nullptr);
     } else if (event == PTRACE_EVENT_EXEC) {

@@ -72,8 +72,9 @@ class Tracer {
 
     Handlers handlers_;
     std::set<pid_t> tracees_;
-    std::set<pid_t> stop_again_; // held by us, and stopped by somebody else at the same moment
-    std::set<pid_t> stepping_;   // on the way to a signal handler's first instruction
+    std::set<pid_t> stop_again_;  // held by us, and stopped by somebody else at the same moment
+    std::set<pid_t> stepping_;    // on the way to a signal handler's first instruction
+    std::set<pid_t> stale_steps_; // have stopped otherwise on that way: the SIGTRAP of the step may still come
 };
 
 } // namespace retrograde

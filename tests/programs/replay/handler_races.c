@@ -15,7 +15,7 @@ static void on_signal(int number) {
 }
 
 static void compute(void) {
-    for (volatile int i = 0; i < 20000; i++)
+    for (volatile int i = 0; i < 200000; i++)
         ;
 }
 
