@@ -18,8 +18,9 @@ _METHOD = """\
 Each run is a real program at work, in a folder of its own that is made afresh each time, with a check that its work was
 done. It is run bare, bound to one CPU (`taskset`), and recorded, taking turns, {timings} times each; every recording is
 replayed to its end with `replay --check`, which compares every system call, the data written, and the end; the last one
-is replayed {rounds} times in a row. A run *replays* if all of those did, with no divergence. Times are wall-clock
-medians of the whole command, start and end of Retrograde included; the ratios are of those medians."""
+is replayed {rounds} times in a row. A run *replays* if all of those did, with no divergence; the verdict says how many
+they were. Times are wall-clock medians of the whole command, start and end of Retrograde included; the ratios are of
+those medians."""
 
 
 def median(values: Sequence[float]) -> float:
@@ -33,6 +34,11 @@ def _time(values: Sequence[float]) -> str:
 
 def _times(values: Sequence[float], others: Sequence[float]) -> str:
     return f"{median(values) / median(others):.2f} ×" if values and others else ""
+
+
+def _range(counts: Sequence[int]) -> str:
+    least, most = min(counts, default=0), max(counts, default=0)
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 def _table(rows: dict[str, Row]) -> list[str]:
@@ -89,8 +95,8 @@ def report(rows: dict[str, Row]) -> str:
     good = [row for row in replayed if row["verdict"] == "replays"]
     commits = ", ".join(sorted({row["commit"] for row in rows.values()}))
     method = _METHOD.format(
-        timings=max((len(row["recorded"]) for row in runs), default=0),
-        rounds=max((row["rounds"] for row in runs), default=0),
+        timings=_range([len(row["recorded"]) for row in runs if row["recorded"]]),
+        rounds=_range([row["rounds"] for row in runs]),
     )
     lines = [
         "# The experiment: does it replay?",

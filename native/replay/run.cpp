@@ -138,7 +138,11 @@ std::uint64_t cpu_ns(pid_t process) {
 // Stops a thread that has run far longer than when it was recorded, and so may run for ever: it has passed the place
 // where a signal would have ended a loop.
 void Session::look_for_lost(const Task &task) {
+#if defined(__x86_64__)
     constexpr std::uint64_t factor = 20, least_ns = 1'000'000'000, miss_ns = 100'000;
+#else // under emulation a few milliseconds of the recording have taken seconds
+    constexpr std::uint64_t factor = 20, least_ns = 20'000'000'000, miss_ns = 1'000'000;
+#endif
     if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
         return;
     const std::uint64_t now = cpu_ns(task.tracee.process());
