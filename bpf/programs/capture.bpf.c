@@ -30,7 +30,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define STACK_POINTER  31
 #endif
 #define STACK_BELOW 128 /* bytes that are told of the stack: the red zone, and the frame or a part of it */
-#define STACK_BYTES 2176
+#define STACK_BYTES 640
 #define PAGE	    4096 /* the smallest there is */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff

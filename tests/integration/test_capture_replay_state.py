@@ -356,7 +356,7 @@ def test_interrupted_threads_tell_what_lies_on_their_stack(capture_program: Path
         sp = struct.unpack("<21Q", _bytes(event, REGISTERS)[0][1])[RSP]
         for address, data in _bytes(event, MEMORY):
             assert address <= sp < address + len(data)
-            assert len(data) <= 2176
+            assert len(data) <= 640
     assert not running or any(_bytes(event, MEMORY) for event in running)
 
 
