@@ -26,6 +26,7 @@
 #include <set>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -498,9 +499,21 @@ void EbpfBackend::add_pending(WireRecord record) {
     pending_.emplace(time, std::move(pending));
 }
 
+namespace {
+
+// The time at which a thread that has stopped has left its CPU, too: the kernel reports the stop before, and answers a
+// request about it afterwards, when the row of its SWITCH is there.
+std::uint64_t time_of_stop(pid_t tid) {
+    unsigned long message;
+    ::ptrace(PTRACE_GETEVENTMSG, tid, nullptr, &message);
+    return now_ns();
+}
+
+} // namespace
+
 // The EXEC row is in a ring; the row of the call comes when the thread goes on.
 void EbpfBackend::on_exec(pid_t tid) {
-    const std::uint64_t now = now_ns();
+    const std::uint64_t now = time_of_stop(tid);
     exec_seen_ = true;
     Pending start;
     start.write = [this, tid, now] {
@@ -513,7 +526,7 @@ void EbpfBackend::on_exec(pid_t tid) {
 #if defined(__aarch64__)
 // The call that has made a thread ends in it, too, which no tracepoint tells of.
 void EbpfBackend::on_start(pid_t tid) {
-    const std::uint64_t now = now_ns();
+    const std::uint64_t now = time_of_stop(tid);
     Pending start;
     start.write = [this, tid, now] {
         rg_event event = make_event(RG_SYSCALL, -1, read_process_facts(tid).pid, tid, now);
@@ -535,7 +548,7 @@ void EbpfBackend::on_signal(pid_t tid, int signal) {
         tracer_->deliver(tid, signal);
         return;
     }
-    const std::uint64_t now = now_ns();
+    const std::uint64_t now = time_of_stop(tid);
     take_hold(tid);
     if (!taken_.contains(tid)) {
         strike(tid, signal);
