@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <set>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -123,18 +122,6 @@ std::uint64_t Session::recorded_ns() {
     return end > begin ? end - begin : 0;
 }
 
-namespace {
-
-std::uint64_t cpu_ns(pid_t process) {
-    clockid_t clock;
-    timespec time{};
-    if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
-        return 0;
-    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
-}
-
-} // namespace
-
 // Stops a thread that has run far longer than when it was recorded, and so may run for ever: it has passed the place
 // where a signal would have ended a loop.
 void Session::look_for_lost(const Task &task) {
@@ -145,7 +132,7 @@ void Session::look_for_lost(const Task &task) {
 #endif
     if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
         return;
-    const std::uint64_t now = cpu_ns(task.tracee.process());
+    const std::uint64_t now = process_cpu_ns(task.tracee.process());
     if (std::exchange(tick_event_, next_) != next_)
         tick_cpu_ns_ = now;
     const std::uint64_t limit = factor * recorded_ns() + least_ns + place_misses_ * miss_ns;

@@ -157,12 +157,8 @@ std::uint64_t Session::cpu_time_ns() const {
     std::set<pid_t> processes;
     for (const auto &[tid, task] : tasks_)
         processes.insert(task.tracee.process());
-    for (pid_t process : processes) {
-        clockid_t clock;
-        timespec time{};
-        if (::clock_getcpuclockid(process, &clock) == 0 && ::clock_gettime(clock, &time) == 0)
-            sum += static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
-    }
+    for (pid_t process : processes)
+        sum += process_cpu_ns(process);
     return sum;
 }
 

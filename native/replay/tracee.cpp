@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <elf.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -59,6 +60,14 @@ std::string describe_status(int status) {
 }
 
 } // namespace
+
+std::uint64_t process_cpu_ns(pid_t process) {
+    clockid_t clock;
+    timespec time{};
+    if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+        return 0;
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
+}
 
 bool is_trap(int wait_status) {
     return WIFSTOPPED(wait_status) && WSTOPSIG(wait_status) == SIGTRAP && wait_status >> 16 == 0;

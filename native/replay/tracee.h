@@ -25,6 +25,9 @@ enum class Resume {
     to_call,    // stop before and behind each system call, which is carried out
 };
 
+// CPU time of a process, ns; 0 where it is gone.
+std::uint64_t process_cpu_ns(pid_t process);
+
 // A stop by SIGTRAP that is no event of ptrace's: a breakpoint or a step.
 bool is_trap(int wait_status);
 
