@@ -85,6 +85,7 @@ const Registers &Tracee::registers() {
             throw system_failure("cannot read the registers of a replayed thread");
         valid_ = true;
         dirty_ = false;
+        drop_trap_flag();
     }
     return registers_;
 }
@@ -204,10 +205,14 @@ namespace {
 #if defined(__x86_64__)
 constexpr std::uint64_t trap_flag = 0x100;
 
-bool is_pushf(pid_t tid, std::uint64_t pc) {
+enum class FlagsInstruction { none, pushf, popf };
+
+FlagsInstruction flags_instruction(pid_t tid, std::uint64_t pc) {
     unsigned char bytes[2] = {};
     read_memory(tid, pc, bytes, sizeof bytes);
-    return bytes[0] == 0x9c || (bytes[1] == 0x9c && (bytes[0] == 0x66 || (bytes[0] & 0xf0) == 0x40));
+    const bool has_prefix = bytes[0] == 0x66 || (bytes[0] & 0xf0) == 0x40;
+    const unsigned char opcode = has_prefix ? bytes[1] : bytes[0];
+    return opcode == 0x9c ? FlagsInstruction::pushf : opcode == 0x9d ? FlagsInstruction::popf : FlagsInstruction::none;
 }
 #endif
 
@@ -230,10 +235,32 @@ void Tracee::hide_trap_flag() {
 #endif
 }
 
+// From a step over popf on, the kernel takes the flag for the program's own, shows it, and leaves it set when nobody
+// steps any more (arch/x86/kernel/step.c: enable_single_step).
+void Tracee::drop_trap_flag() {
+#if defined(__x86_64__)
+    const bool is_set = registers_.raw.eflags & trap_flag;
+    if (!steps_) {
+        traps_itself_ = is_set;
+    } else if (is_set && !traps_itself_) {
+        registers_.raw.eflags &= ~trap_flag;
+        dirty_ = true;
+    }
+#endif
+}
+
 void Tracee::resume(Resume how, int signal) {
+    if (steps_)
+        registers(); // sees to the trap flag
     steps_ = how == Resume::step_calls;
 #if defined(__x86_64__)
-    pushes_flags_ = steps_ && is_pushf(tid_, registers().pc());
+    if (steps_) {
+        const FlagsInstruction next = flags_instruction(tid_, registers().pc());
+        pushes_flags_ = next == FlagsInstruction::pushf;
+        unsigned char second_byte = 0;
+        if (next == FlagsInstruction::popf && read_memory(tid_, registers().sp() + 1, &second_byte, 1) == 1)
+            traps_itself_ = second_byte & (trap_flag >> 8);
+    }
 #endif
     // Behind a call a step ends at once (arch/arm64/kernel/ptrace.c: report_syscall).
     if (how == Resume::step_calls)

@@ -92,7 +92,9 @@ class Tracee {
     Registers registers_{};
     bool valid_ = false, dirty_ = false, gone_ = false, at_call_ = false;
     bool steps_ = false, pushes_flags_ = false;
+    bool traps_itself_ = false; // the program has set the trap flag
     void hide_trap_flag();
+    void drop_trap_flag();
     bool has_run_ = true; // since it was stopped at a call, other than for a call of ours
     bool has_vectors_ = true;
 };

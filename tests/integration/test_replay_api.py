@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -479,6 +480,21 @@ def test_a_child(record: Record) -> None:
             assert r.at_end()
         with pytest.raises(UsageError, match="no process 1"):
             recording.replay(1)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other architectures have no trap flag that programs see")
+def test_steps_do_not_show_in_the_flags(record: Record) -> None:
+    """A step over popf makes the kernel take the trap flag for the program's own."""
+    trap_flag = 0x100
+    with api.open(record("flags")) as recording, recording.replay() as r:
+        assert r.run_to("flags_again")
+        while r.symbol("flags_again") <= r.regs.pc < r.symbol("main"):
+            assert r.step() == 1
+            assert not r.regs["eflags"] & trap_flag
+        assert r.run_to("printf")
+        assert r.regs.arguments[1] == 0
+        r.seek_end()
+        assert r.at_end()
 
 
 # ---- a run that goes another way ----
