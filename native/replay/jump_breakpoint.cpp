@@ -2,10 +2,15 @@
 #include "replay/jump_breakpoint.h"
 
 #include "base/failure.h"
+#include "base/unique_fd.h"
 #include "replay/maps.h"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <string>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace retrograde {
 
@@ -17,21 +22,56 @@ constexpr int most_steps = 256; // out of a pad
 constexpr int most_steps = 512;
 #endif
 
+bool is_reservation(const Mapping &mapping) {
+    constexpr std::uint64_t least = 1 << 20; // more than what guards a stack
+    return mapping.permissions == "---p" && mapping.inode == 0 && mapping.path.empty() &&
+           mapping.end - mapping.start >= least;
+}
+
+// Whether there is anything in a range (Documentation/admin-guide/mm/pagemap.rst), or it can't be told.
+bool has_pages(pid_t tid, std::uint64_t start, std::uint64_t length) {
+    constexpr std::uint64_t present_or_swapped = 3ull << 62;
+    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    const UniqueFd pages(::open(("/proc/" + std::to_string(tid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
+    std::vector<std::uint64_t> entries((length + page - 1) / page);
+    const std::size_t bytes = entries.size() * sizeof entries[0];
+    return ::pread(pages.get(), entries.data(), bytes, static_cast<off_t>(start / page * sizeof entries[0])) !=
+               static_cast<ssize_t>(bytes) ||
+           std::any_of(entries.begin(), entries.end(),
+                       [](std::uint64_t entry) { return (entry & present_or_swapped) != 0; });
+}
+
 } // namespace
 
 FreeMemory::FreeMemory(pid_t tid, std::uint64_t highest) : highest_(highest) {
     constexpr std::uint64_t stack_room = 64ull << 20;
     for (const Mapping &mapping : current_maps(tid)) {
         const std::uint64_t room = mapping.path == "[stack]" ? std::min(mapping.start, stack_room) : 0;
-        used_.emplace_back(mapping.start - room, mapping.end);
+        (is_reservation(mapping) ? reserved_ : used_).emplace_back(mapping.start - room, mapping.end);
     }
 }
 
 bool FreeMemory::has(std::uint64_t start, std::uint64_t end) const {
     constexpr std::uint64_t lowest = 1 << 20;
-    return start >= lowest && end <= highest_ && end >= start &&
-           std::none_of(used_.begin(), used_.end(),
-                        [&](const auto &range) { return range.first < end && start < range.second; });
+    auto overlaps = [=](const Range &range) { return range.first < end && start < range.second; };
+    auto cuts = [=](const Range &range) {
+        return range.first < end && start < range.second && (start < range.first || range.second < end);
+    };
+    return start >= lowest && end <= highest_ && end >= start && std::none_of(used_.begin(), used_.end(), overlaps) &&
+           std::none_of(reserved_.begin(), reserved_.end(), cuts);
+}
+
+bool JumpBreakpoint::map(Tracee &tracee, std::uint64_t start, std::uint64_t length) {
+    for (const Mapping &mapping : current_maps(tracee.tid()))
+        was_reserved_ |= mapping.start <= start && start < mapping.end;
+    if (was_reserved_ && has_pages(tracee.tid(), start, length))
+        return false;
+    const std::uint64_t place = was_reserved_ ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+    const std::int64_t mapped = tracee.call(
+        SYS_mmap, {start, length, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | place, ~0ull, 0});
+    mapped_ = start;
+    mapped_length_ = length;
+    return static_cast<std::uint64_t>(mapped) == start;
 }
 
 std::uint64_t JumpBreakpoint::passes(const Tracee &tracee) const {
@@ -43,7 +83,11 @@ std::uint64_t JumpBreakpoint::passes(const Tracee &tracee) const {
 
 void JumpBreakpoint::remove(Tracee &tracee) {
     write_code(tracee, patched_, original_.data(), original_.size());
-    tracee.call(SYS_munmap, {mapped_, mapped_length_, 0, 0, 0, 0});
+    if (was_reserved_)
+        tracee.call(SYS_mmap, {mapped_, mapped_length_, PROT_NONE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ~0ull, 0});
+    else
+        tracee.call(SYS_munmap, {mapped_, mapped_length_, 0, 0, 0, 0});
 }
 
 bool JumpBreakpoint::leave_pad(Tracee &tracee, bool is_trap) {

@@ -62,19 +62,24 @@ class JumpBreakpoint {
     JumpBreakpoint() = default;
 
     std::uint64_t place_ = 0, patched_ = 0, pad_ = 0, pad_end_ = 0, match_ = 0, displaced_ = 0, counter_ = 0;
+    // Maps room for the pad. Returns false where there turns out to be none.
+    bool map(Tracee &tracee, std::uint64_t start, std::uint64_t length);
     std::uint64_t mapped_ = 0, mapped_length_ = 0;
+    bool was_reserved_ = false;
     std::vector<unsigned char> original_;
     std::map<std::uint64_t, std::uint64_t> origin_; // places in the pad that stand for places of the program
 };
 
-// Memory of a process that nothing is mapped at, up to an address, with room for its stack to grow.
+// Memory of a process that nothing is mapped at, up to an address, with room for its stack to grow; or that the program
+// has reserved and can't access (engines that generate code reserve all that its jumps reach).
 class FreeMemory {
   public:
     FreeMemory(pid_t tid, std::uint64_t highest);
     bool has(std::uint64_t start, std::uint64_t end) const;
 
   private:
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> used_;
+    using Range = std::pair<std::uint64_t, std::uint64_t>;
+    std::vector<Range> used_, reserved_;
     std::uint64_t highest_;
 };
 

@@ -283,12 +283,7 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     std::vector<std::uint32_t> text = code.code();
     text[(to_displaced - *pad) / 4] = 0x14000000 | static_cast<std::uint32_t>((made->displaced_ - to_displaced) / 4);
 
-    made->mapped_ = *pad;
-    made->mapped_length_ = pad_room;
-    const std::int64_t mapped =
-        tracee.call(SYS_mmap, {made->mapped_, made->mapped_length_, PROT_READ | PROT_WRITE | PROT_EXEC,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0});
-    if (static_cast<std::uint64_t>(mapped) != made->mapped_)
+    if (!made->map(tracee, *pad, pad_room))
         return nullptr;
     write_code(tracee, *pad, text.data(), text.size() * 4);
     write_memory(tracee.tid(), code.data_address(), code.data().data(), code.data().size() * 8);

@@ -162,9 +162,15 @@ std::vector<Instruction> Decoder::covered(std::span<const unsigned char> bytes, 
     std::vector<Instruction> found;
     const std::size_t enough = end != 0 ? end - address : jump_length;
     std::size_t length = 0;
+    bool has_ended = false;
     while (is_open_ && length < enough && length < bytes.size()) {
-        if (!found.empty() && found.back().ends_block)
-            return {};
+        // Behind a jump or return nobody comes to what fills up to the next aligned address; to all else, somebody may.
+        has_ended |= !found.empty() && found.back().ends_block;
+        if (has_ended && bytes[length] == 0xcc) { // int3
+            found.push_back({address + length, {bytes[length]}, X86_INS_INT3});
+            length++;
+            continue;
+        }
         std::optional<Instruction> next = decode_vector(bytes.subspan(length), address + length);
         cs_insn *insn = nullptr;
         if (!next &&
@@ -172,7 +178,7 @@ std::vector<Instruction> Decoder::covered(std::span<const unsigned char> bytes, 
             next = decode(*insn);
             ::cs_free(insn, 1);
         }
-        if (!next)
+        if (!next || (has_ended && next->id != X86_INS_NOP))
             return {};
         length += next->bytes.size();
         found.push_back(std::move(*next));
@@ -427,12 +433,8 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     if (!code.is_good() || code.here() > data || next_constant > *pad + pad_room)
         return nullptr;
 
-    made->mapped_ = *pad & ~(page - 1);
-    made->mapped_length_ = (((*pad + pad_room) | (page - 1)) + 1) - made->mapped_;
-    const std::int64_t mapped =
-        tracee.call(SYS_mmap, {made->mapped_, made->mapped_length_, PROT_READ | PROT_WRITE | PROT_EXEC,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ull, 0});
-    if (static_cast<std::uint64_t>(mapped) != made->mapped_)
+    const std::uint64_t start = *pad & ~(page - 1);
+    if (!made->map(tracee, start, (((*pad + pad_room) | (page - 1)) + 1) - start))
         return nullptr;
     write_memory(tracee.tid(), *pad, code.bytes().data(), code.bytes().size());
     for (const auto &[address, value] : constants)

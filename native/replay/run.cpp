@@ -255,6 +255,9 @@ class Session::PlaceFinder {
         const unsigned often = string_ ? 0 : 16;
         if (!jump_ && !is_useless_ && !is_tracing_ && session_.place_misses_ > often)
             put_in(wanted().pc());
+        // Not every turn of the loop is short.
+        if (trace_again_at_ != 0 && session_.place_misses_ >= trace_again_at_ && !is_tracing_)
+            begin_trace();
         if (jump_)
             jump_->go_on(task_.tracee);
         if (is_tracing_)
@@ -288,8 +291,8 @@ class Session::PlaceFinder {
         is_useless_ = true;
         take_out();
         // Something jumps to an instruction behind the place. Those before it may do.
-        is_tracing_ = !is_before_ && session_.request_.step_tid != task_.tid;
-        traced_.clear();
+        if (!is_before_ && session_.request_.step_tid != task_.tid)
+            begin_trace();
         return true;
     }
 
@@ -321,6 +324,12 @@ class Session::PlaceFinder {
         return false;
     }
 
+    void begin_trace() {
+        is_tracing_ = true;
+        trace_again_at_ = 0;
+        traced_.clear();
+    }
+
     // Instructions before the place are told by running one turn of the loop step by step.
     bool trace(bool trapped) {
         constexpr std::size_t most_steps = 3000;
@@ -336,6 +345,7 @@ class Session::PlaceFinder {
             put_in_before(here);
         } else if (traced_.size() > most_steps) {
             is_tracing_ = false;
+            trace_again_at_ = 4 * session_.place_misses_;
         }
         return true;
     }
@@ -385,7 +395,7 @@ class Session::PlaceFinder {
         counted_ = 0;
         is_useless_ = !jump_;
         if (!jump_ && before == wanted().pc() && task_.tracee.registers().pc() == before) {
-            is_tracing_ = true;
+            begin_trace();
             is_useless_ = true; // unless the trace finds a way
         }
     }
@@ -398,6 +408,7 @@ class Session::PlaceFinder {
     bool is_useless_ = false, is_tracing_ = false, is_before_ = false;
     std::optional<RepeatedString> string_; // at the place
     std::uint64_t traced_from_ = 0, counted_ = 0;
+    unsigned trace_again_at_ = 0; // misses; 0: not again
     std::vector<std::uint64_t> traced_;
 };
 
