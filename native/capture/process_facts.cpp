@@ -59,6 +59,12 @@ ProcessFacts read_process_facts(pid_t tid) {
     return facts;
 }
 
+char thread_state(pid_t tid) {
+    const std::string stat = read_proc_file(tid, "stat", 512);
+    const std::size_t name_end = stat.rfind(')');
+    return name_end != std::string::npos && name_end + 2 < stat.size() ? stat[name_end + 2] : 'X';
+}
+
 std::uint64_t cgroup_id(pid_t pid) {
     const std::string groups = read_proc_file(pid, "cgroup", 1 << 16);
     const std::size_t start = groups.find("0::/");

@@ -21,6 +21,9 @@ struct ProcessFacts {
 };
 ProcessFacts read_process_facts(pid_t tid);
 
+// The letter of its state in /proc/<tid>/stat (proc(5)); X where it is gone.
+char thread_state(pid_t tid);
+
 // The whole of /proc/<tid>/<name>; empty where it can't be read. `limit` bounds its bytes.
 std::string read_proc_file(pid_t tid, const std::string &name, std::size_t limit);
 

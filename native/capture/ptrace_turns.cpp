@@ -43,7 +43,7 @@ bool PtraceBackend::waits_for_turn(pid_t tid, int status) {
 // A thread that ends clears a word of its memory, which others may look at: they go on when it has.
 void PtraceBackend::wait_until_dead(pid_t tid) const {
     const std::uint64_t deadline = now_ns() + ptrace_tick_ns;
-    while (now_ns() < deadline && !std::strchr("ZX", state_of(tid)))
+    while (now_ns() < deadline && !std::strchr("ZX", thread_state(tid)))
         ::nanosleep(&patience, nullptr);
 }
 
@@ -97,12 +97,6 @@ void PtraceBackend::lose_turn(pid_t tid, const Thread &thread, bool waits) {
 }
 
 // As /proc/PID/stat has it; X where the thread is gone.
-char PtraceBackend::state_of(pid_t tid) const {
-    const std::string stat = read_proc_file(tid, "stat", 512);
-    const std::size_t name_end = stat.rfind(')');
-    return name_end != std::string::npos && name_end + 2 < stat.size() ? stat[name_end + 2] : 'X';
-}
-
 // Waits for a stop. Returns 0 where there is something else to see to.
 pid_t PtraceBackend::wait_for_stop(int &status) {
     if (!turns_.others_wait())
@@ -130,7 +124,7 @@ pid_t PtraceBackend::wait_for_stop(int &status) {
     pid_t tid;
     while ((tid = ::waitpid(-1, &status, __WALL | WNOHANG)) == 0) {
         if (::sigtimedwait(&child, nullptr, &patience) < 0 && errno == EAGAIN &&
-            std::strchr("SDI", state_of(current))) {
+            std::strchr("SDI", thread_state(current))) {
             lose_turn(current, thread, true);
             begin_turn();
             return 0;

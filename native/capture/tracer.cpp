@@ -1,9 +1,11 @@
 #include "capture/tracer.h"
 
 #include "base/clock.h"
+#include "capture/process_facts.h"
 #include "capture/requirements.h"
 #include "capture/signal_recorder.h"
 
+#include <algorithm>
 #include <csignal>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -136,6 +138,11 @@ void Tracer::detach_all(const std::function<int(pid_t tid, int signal)> &last_ri
         const int passed_on = last_rites(tid, event == 0 && !step ? signal : 0);
         ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(passed_on));
     }
+}
+
+bool Tracer::others_wait(pid_t running) const {
+    return std::any_of(tracees_.begin(), tracees_.end(),
+                       [=](pid_t tid) { return tid != running && thread_state(tid) == 'R'; });
 }
 
 void Tracer::interrupt(pid_t tid) {

@@ -62,6 +62,9 @@ class Tracer {
     // Stops a thread that runs, for a moment.
     void interrupt(pid_t tid);
 
+    // Whether another thread than this one could run.
+    bool others_wait(pid_t running) const;
+
     bool has(pid_t tid) const { return tracees_.contains(tid); }
     bool attached() const { return !tracees_.empty(); }
 
