@@ -28,12 +28,14 @@ struct rg_config {
 	__u32 spill_ring;   /* index of the ring for what cannot be held, replay grade */
 	__u32 own_pid;	    /* never captured: the capture and, where it reads a pipe, who reads it */
 	__u32 reader_pid;
-	__u64 wake_mark; /* ring fill, bytes, at which the consumer is woken */
-	__u64 hold_mark; /* replay grade: at which a thread is held; 0: threads are never held */
-	__s32 execve_nr; /* the call that starts the recording of a started command */
+	__u64 wake_mark;	 /* ring fill, bytes, at which the consumer is woken */
+	__u64 hold_mark;	 /* replay grade: at which a thread is held; 0: threads are never held */
+	__u64 checksum_interval; /* ns after which some thread is held at the end of a call; 0: never */
+	__s32 execve_nr;	 /* the call that starts the recording of a started command */
 	__s32 mmap_nr;
 	__s32 shmat_nr;
 	__s32 restart_nr; /* restart_syscall */
+	__s32 sigreturn_nr;
 	__u8 filter_syscalls;
 	__u8 replayable;   /* a command on one CPU, and its tracer tells more than what is held */
 	__u8 all_switches; /* those too that a replay does not need */
@@ -68,8 +70,9 @@ struct rg_thread {
 
 /* A held thread: it is stopped by SIGSTOP on its way out of a call, and the tracer finds here why. */
 enum rg_hold_reason {
-	RG_HOLD_FULL = 1,  /* until the ring has drained */
-	RG_HOLD_EVENT = 2, /* its event is `event`, to be written by the tracer with all its memory */
+	RG_HOLD_FULL = 1,     /* until the ring has drained */
+	RG_HOLD_EVENT = 2,    /* its event is `event`, to be written by the tracer with all its memory */
+	RG_HOLD_CHECKSUM = 3, /* until the tracer has looked at the memory of the process */
 };
 
 struct rg_hold {

@@ -28,6 +28,7 @@ enum rg_kind {
 	RG_MAPPED = 10,
 	RG_TRAP = 11,
 	RG_WRITTEN = 12,
+	RG_CHECKSUM = 13,
 };
 
 enum rg_event_flags {
@@ -58,6 +59,7 @@ enum rg_segment_arg { /* values above the argument numbers 0 to 5 */
 		      RG_SEG_HANDLER_REGISTERS = 26,
 		      RG_SEG_HANDLER_FPREGISTERS = 27,
 		      RG_SEG_REGISTER_SET = 28, /* its number as address */
+		      RG_SEG_CHECKSUMS = 29,
 };
 
 enum rg_trap { /* argument 0 of a TRAP */

@@ -166,6 +166,23 @@ static __always_inline bool is_tracers(const struct rg_thread *thread, long ret)
 	return thread->nr == config.shmat_nr || changes_seen_file(how, thread->args, ret);
 }
 
+static __u64 next_checksum;
+
+/* Whether the tracer is to look at the memory of this process, as it does at intervals of one or the other. */
+static __always_inline bool is_checksum_due(const struct rg_thread *thread, long ret, u64 now)
+{
+	bool is_first = !next_checksum;
+
+	if (!config.checksum_interval || now < next_checksum)
+		return false;
+	/* Not where the call has replaced the memory or the registers, or begins again. */
+	if ((u64)ret >= (u64)-MAX_ERRNO || thread->nr == config.sigreturn_nr ||
+	    plans[thread->nr & (RG_MAX_SYSCALLS - 1)].flags & RG_PLAN_ENTER)
+		return false;
+	next_checksum = now + config.checksum_interval;
+	return !is_first;
+}
+
 /* Writes the record of a call of this architecture, with its memory. */
 static __noinline int emit_call_with_memory(struct scratch *s, const volatile struct rg_plan *plan, u64 deref)
 {
@@ -240,6 +257,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		emit(s, true, 0);
 	else
 		emit_call_with_memory(s, plan, thread->deref);
+	if (is_checksum_due(thread, ret, now))
+		hold(s, RG_HOLD_CHECKSUM, 0);
 	return 0;
 }
 

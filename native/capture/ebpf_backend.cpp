@@ -3,6 +3,7 @@
 
 #include "capture/backend.h"
 #include "capture/guardian.h"
+#include "capture/memory_checksums.h"
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
 #include "capture/programs.h"
@@ -80,6 +81,7 @@ class EbpfBackend : public Backend {
     void take_holds();
     void write(const rg_event &event);
     void write_held(rg_hold &hold);
+    void add_checksums(const rg_event &call);
     void interrupt_spinning(std::uint64_t now);
     void write_pending();
     void add_pending(WireRecord record);
@@ -236,8 +238,9 @@ void EbpfBackend::interrupt_spinning(std::uint64_t now) {
     if (programs_.live_threads() < 2 || running.tid == 0 || running.in_call || now < running.since_ns + time_slice_ns ||
         now < interrupted_ns_ + time_slice_ns)
         return;
-    interrupted_ns_ = now;
-    tracer_->interrupt(running.tid);
+    interrupted_ns_ = now; // or looked at
+    if (tracer_->others_wait(running.tid))
+        tracer_->interrupt(running.tid);
 }
 
 void EbpfBackend::sleep(std::uint64_t timeout_ns) {
@@ -454,6 +457,23 @@ void EbpfBackend::write_held(rg_hold &hold) {
     copier_->add_continued(hold.event, interrupted, hold.deref);
 }
 
+// The thread has stopped behind this call. What others have done by now comes before the rows.
+void EbpfBackend::add_checksums(const rg_event &call) {
+    const auto pid = static_cast<pid_t>(call.pid), tid = static_cast<pid_t>(call.tid);
+    std::optional<Standstill> standstill;
+    if (read_process_facts(tid).threads > 1) {
+        if (!target_->has_real_time())
+            return;
+        standstill.emplace(*target_->serialisation());
+    }
+    take_holds();
+    // Whether the kernel has written the frame of a handler by now is not known.
+    if (signals_.earliest() != ~0ull)
+        return;
+    for (WireRecord &row : checksum_memory(pid, tid, now_ns()))
+        add_pending(std::move(row));
+}
+
 void EbpfBackend::write_pending() {
     auto node = pending_.extract(pending_.begin());
     Pending &pending = node.mapped();
@@ -483,7 +503,7 @@ bool EbpfBackend::on_stop(pid_t tid) {
     std::optional<rg_hold> hold = hold_of(tid);
     if (!hold || hold->reason == 0)
         return false;
-    if (hold->reason == RG_HOLD_FULL) {
+    if (hold->reason != RG_HOLD_EVENT) {
         full_.emplace_back(tid, *hold);
         return true;
     }
@@ -600,8 +620,11 @@ void EbpfBackend::resume(pid_t tid, const rg_hold &hold) {
 }
 
 void EbpfBackend::resume_full() {
-    for (const auto &[tid, hold] : full_)
+    for (const auto &[tid, hold] : full_) {
+        if (hold.reason == RG_HOLD_CHECKSUM)
+            add_checksums(hold.event);
         resume(tid, hold);
+    }
     full_.clear();
 }
 

@@ -26,6 +26,8 @@ what to capture (repeat an option for several)
   --all                the whole system
   --syscalls LIST      only these calls: names or numbers, separated by commas
   --switches           context switches, too (eBPF)
+  --checksums          of each process's memory, ten times a second, for a replay to compare
+  --checksum-interval TIME  the same, so often (10ms, 1s)
 
 how
   --output FOLDER|-    where the recording goes; - is the block stream on stdout, and the command's
@@ -184,6 +186,10 @@ void check(const Options &options) {
         throw Failure("--user needs a command to start", exit_usage);
     if (options.grade == Grade::replay && options.command.empty())
         throw Failure("--grade replay needs a command to start: a replay begins at its execve", exit_usage);
+    if (options.checksum_interval_ns &&
+        (options.grade != Grade::replay || options.syscalls || options.last_bytes || options.last_ns))
+        throw Failure("--checksums are for replays: they need --grade replay, and neither --syscalls nor --last",
+                      exit_usage);
     if ((options.last_bytes || options.last_ns) && options.output == "-")
         throw Failure("--last needs a folder: what is on a pipe cannot be taken back", exit_usage);
 }
@@ -201,6 +207,8 @@ Options parse_options(int argc, char **argv) {
         o_all,
         o_syscalls,
         o_switches,
+        o_checksums,
+        o_checksum_interval,
         o_snaplen,
         o_buffer_size,
         o_duration,
@@ -221,6 +229,8 @@ Options parse_options(int argc, char **argv) {
                                           {"all", no_argument, nullptr, o_all},
                                           {"syscalls", required_argument, nullptr, o_syscalls},
                                           {"switches", no_argument, nullptr, o_switches},
+                                          {"checksums", no_argument, nullptr, o_checksums},
+                                          {"checksum-interval", required_argument, nullptr, o_checksum_interval},
                                           {"snaplen", required_argument, nullptr, o_snaplen},
                                           {"buffer-size", required_argument, nullptr, o_buffer_size},
                                           {"duration", required_argument, nullptr, o_duration},
@@ -264,6 +274,12 @@ Options parse_options(int argc, char **argv) {
             break;
         case o_switches:
             options.switches = true;
+            break;
+        case o_checksums:
+            options.checksum_interval_ns = default_checksum_interval_ns;
+            break;
+        case o_checksum_interval:
+            options.checksum_interval_ns = std::max<std::uint64_t>(time_of("checksum-interval", text), 1);
             break;
         case o_snaplen:
             options.snaplen = size_of("snaplen", text);

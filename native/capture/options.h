@@ -18,6 +18,7 @@ enum class BackendChoice { automatic, ebpf, ptrace };
 
 inline constexpr std::size_t default_snaplen = 256;
 inline constexpr std::size_t default_buffer_size = 8 << 20;
+inline constexpr std::uint64_t default_checksum_interval_ns = 100'000'000;
 
 struct Options {
     std::string output; // a folder, or "-" for the block stream on stdout
@@ -39,9 +40,10 @@ struct Options {
     std::uint64_t max_size = 0;            // bytes on disk, 0: no limit
     std::uint64_t last_bytes = 0;          // flight recorder: keep only the latest
     std::uint64_t last_ns = 0;
-    std::string btf_file;  // BTF of a kernel that ships none
-    bool switches = false; // context switches, too
-    bool quiet = false;    // no summary at the end
+    std::string btf_file;                   // BTF of a kernel that ships none
+    bool switches = false;                  // context switches, too
+    std::uint64_t checksum_interval_ns = 0; // between checksums of a process's memory, replay grade; 0: none
+    bool quiet = false;                     // no summary at the end
 };
 
 // Parses the command line; throws Failure(exit_usage).

@@ -129,11 +129,13 @@ template <typename Skeleton> void Programs::configure(Skeleton *skeleton, const 
     config.spill_ring = static_cast<__u32>(cpus_);
     config.wake_mark = ring / 4;
     config.hold_mark = replay ? ring / 4 * 3 : 0;
+    config.checksum_interval = options.checksum_interval_ns;
     config.execve_nr = syscall_number("execve");
     config.replayable = is_replayable(options);
     config.mmap_nr = syscall_number("mmap");
     config.shmat_nr = syscall_number("shmat");
     config.restart_nr = syscall_number("restart_syscall");
+    config.sigreturn_nr = syscall_number("rt_sigreturn");
     config.all_switches = options.switches;
     config.adopt_all = options.whole_system;
     config.adopt_tgids = !options.pids.empty();

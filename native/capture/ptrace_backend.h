@@ -4,6 +4,7 @@
 
 #include "base/failure.h"
 #include "capture/backend.h"
+#include "capture/memory_checksums.h"
 #include "capture/memory_copier.h"
 #include "capture/process_facts.h"
 #include "capture/replay_state.h"
@@ -94,6 +95,7 @@ class PtraceBackend : public Backend {
     void on_syscall_stop(pid_t tid, Thread &thread);
     void on_enter(pid_t tid, Thread &thread, const __ptrace_syscall_info &info);
     void on_exit_of_call(Thread &thread, const __ptrace_syscall_info &info);
+    void add_checksums(const rg_event &call);
     std::optional<WireRecord> carry_out(pid_t tid, int signal);
     void on_new_child(pid_t tid, Thread &thread);
     void add_child(pid_t tid, pid_t parent_tid, const Thread &parent, const ProcessFacts &facts);
@@ -117,7 +119,6 @@ class PtraceBackend : public Backend {
     void lose_turn(pid_t tid, const Thread &thread, bool waits);
     bool waits_for_turn(pid_t tid, int status);
     void wait_until_dead(pid_t tid) const;
-    char state_of(pid_t tid) const;
 
     rg_event event_of(pid_t tid, const Thread &thread, rg_kind kind, int nr) const;
     // The numbers of 32-bit calls are others: those are all wanted, so that none is missed.
@@ -133,6 +134,7 @@ class PtraceBackend : public Backend {
     MemoryCopier copier_;
     std::optional<ReplayState> replay_; // of a command that is recorded from its start
     SignalRecorder signals_;
+    std::uint64_t next_checksum_ns_ = 0;
     Turns turns_;
     Target *target_ = nullptr;
     PtraceTicker ticker_;

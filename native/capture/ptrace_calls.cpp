@@ -111,9 +111,27 @@ void PtraceBackend::on_exit_of_call(Thread &thread, const __ptrace_syscall_info 
             thread.interrupted = thread.call;
             thread.interrupted_deref = thread.deref;
         }
+        if (options_.checksum_interval_ns)
+            add_checksums(thread.call);
     }
     thread.saved = {};
     thread.deref = 0;
+}
+
+// The thread has stopped behind this call, and it has the turn: no other runs.
+void PtraceBackend::add_checksums(const rg_event &call) {
+    const auto pid = static_cast<pid_t>(call.pid), tid = static_cast<pid_t>(call.tid);
+    const rg_plan *plan = plan_for(call.nr, call.args);
+    const bool failed = call.result < 0 && call.result >= -4095;
+    if (failed || call.nr == SYS_rt_sigreturn || (plan && plan->flags & RG_PLAN_ENTER) ||
+        call.exit < next_checksum_ns_ || signals_.earliest() != ~0ull)
+        return;
+    const bool is_first = next_checksum_ns_ == 0;
+    next_checksum_ns_ = call.exit + options_.checksum_interval_ns;
+    if (is_first)
+        return;
+    for (const WireRecord &row : checksum_memory(pid, tid, now_ns()))
+        writer_.add(wire_event(row));
 }
 
 std::optional<WireRecord> PtraceBackend::carry_out(pid_t tid, int signal) {

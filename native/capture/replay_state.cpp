@@ -168,40 +168,28 @@ void ReplayState::add_content(EventRows &rows, pid_t tid, const Mapping &mapping
         const auto size = static_cast<std::uint64_t>(status.st_size);
         length = size > mapping.offset ? std::min(length, page_end(size - mapping.offset)) : 0;
     } else if (!mapping.path.starts_with("[vdso]")) {
-        add_pages(rows, tid, mapping.start, mapping.end);
+        add_pages(rows, tid, mapping);
         return;
     }
     if (length > 0)
         rows.copy(ProcessMemory(tid), {mapping.start, length, length, RG_SEG_MEMORY, 0});
 }
 
-// Of memory without a file, the pages that are there: the others are zero (Documentation/admin-guide/mm/pagemap.rst).
-void ReplayState::add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std::uint64_t end) const {
-    constexpr std::uint64_t present_or_swapped = 3ull << 62;
-    constexpr std::size_t at_once = 8192;
+// Of memory without a file, the pages that are there: the others are zero.
+void ReplayState::add_pages(EventRows &rows, pid_t tid, const Mapping &mapping) const {
     const ProcessMemory memory(tid);
-    const UniqueFd pages(::open(("/proc/" + std::to_string(tid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
-    std::vector<std::uint64_t> entries(at_once);
-    std::uint64_t run = start; // where the present pages before `at` begin
+    std::uint64_t run = mapping.start; // where the pages before `at` that are there begin
     auto end_run = [&](std::uint64_t at) {
         if (run < at)
             rows.copy(memory, {run, at - run, at - run, RG_SEG_MEMORY, 0});
     };
-    for (std::uint64_t at = start; at < end;) {
-        const std::size_t wanted = std::min<std::size_t>(at_once, (end - at) / page_size);
-        const ssize_t got = ::pread(pages.get(), entries.data(), wanted * sizeof entries[0],
-                                    static_cast<off_t>(at / page_size * sizeof entries[0]));
-        if (got != static_cast<ssize_t>(wanted * sizeof entries[0])) {
-            end_run(end);
+    visit_pages(tid, mapping, [&](std::uint64_t at, PageState page) {
+        if (page.is_there)
             return;
-        }
-        for (std::size_t i = 0; i < wanted; i++, at += page_size)
-            if (!(entries[i] & present_or_swapped)) {
-                end_run(at);
-                run = at + page_size;
-            }
-    }
-    end_run(end);
+        end_run(at);
+        run = at + page_size;
+    });
+    end_run(mapping.end); // what could not be looked at is copied, too
 }
 
 void ReplayState::write_before(const rg_event &call) {

@@ -54,7 +54,7 @@ class ReplayState {
     void note_file(pid_t tid, const Mapping &mapping);
     void note_sharing(pid_t tid, const Mapping &mapping);
     void add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const;
-    void add_pages(EventRows &rows, pid_t tid, std::uint64_t start, std::uint64_t end) const;
+    void add_pages(EventRows &rows, pid_t tid, const Mapping &mapping) const;
 
     EventWriter &writer_;
     Images images_;

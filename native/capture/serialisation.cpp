@@ -160,6 +160,21 @@ void Serialisation::take_turns_with(pid_t command) const {
     schedule(0, SCHED_FIFO, command_priority + 2);
 }
 
+Standstill::Standstill(const Serialisation &serialisation) {
+    sched_param parameter{};
+    ::sched_getaffinity(0, sizeof cpus_, &cpus_);
+    policy_ = ::sched_getscheduler(0);
+    ::sched_getparam(0, &parameter);
+    priority_ = parameter.sched_priority;
+    schedule(0, SCHED_FIFO, command_priority + 1);
+    bind(0, only(serialisation.cpu())); // returns when it runs there
+}
+
+Standstill::~Standstill() {
+    bind(0, cpus_);
+    schedule(0, policy_, priority_);
+}
+
 std::vector<std::string> Serialisation::vetoed() {
     std::vector<std::string> names;
     for (const int nr : vetoed_calls)

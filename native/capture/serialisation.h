@@ -51,4 +51,17 @@ class Serialisation {
     std::uint64_t timer_slack_ = 0;
 };
 
+// As long as it lives, nothing of the command runs: the calling thread has its CPU. Of no use where the command has no
+// real-time scheduling.
+class Standstill {
+  public:
+    explicit Standstill(const Serialisation &serialisation);
+    ~Standstill();
+    Standstill(const Standstill &) = delete;
+
+  private:
+    cpu_set_t cpus_{};
+    int policy_ = 0, priority_ = 0;
+};
+
 } // namespace retrograde

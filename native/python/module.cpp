@@ -60,12 +60,13 @@ bool python_was_interrupted() {
 }
 
 Session *open_session(const std::string &folder, const std::set<std::uint32_t> &follow, std::uint32_t focus, bool echo,
-                      bool verify) {
+                      bool verify, bool checksums) {
     SessionOptions options;
     options.follow = follow;
     options.focus = focus;
     options.echo = echo;
     options.verify = verify;
+    options.checksums = checksums;
     options.interrupted = python_was_interrupted;
     nb::gil_scoped_release others;
     return new Session(EventStream(folder), options);
@@ -139,12 +140,13 @@ NB_MODULE(_core, module) {
 
     nb::class_<Session>(module, "Session")
         .def_static("open", &open_session, "folder"_a, "follow"_a, "focus"_a, "echo"_a, "verify"_a,
-                    nb::rv_policy::take_ownership)
+                    "checksums"_a = false, nb::rv_policy::take_ownership)
         .def("run", &run, "until_event"_a = ~0ull, "step_tid"_a = 0, "steps"_a = 1, "time_limit_ns"_a = 0,
              "stops"_a = true, "place"_a = nb::none(), "pass_"_a = 0)
         .def("interrupt", &Session::interrupt)
         .def_prop_ro("next_event", &Session::next_event)
         .def_prop_ro("size", [](Session &session) { return session.events().size(); })
+        .def_prop_ro("checksums_compared", &Session::checksums_compared)
         .def_prop_ro("damage", [](Session &session) { return session.events().damage(); })
         .def_prop_rw("focus", &Session::focus, &Session::set_focus)
         .def("current_task", &Session::current_task)

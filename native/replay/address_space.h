@@ -38,6 +38,14 @@ class AddressSpace {
     const std::vector<unsigned char> &auxv() const { return auxv_; }
     const std::string &program() const { return program_; }
 
+    // Some thread's stack pointer was here, and is elsewhere now.
+    void note_stack(std::uint64_t sp) {
+        if (stacks_.size() < most_stacks)
+            stacks_.insert(sp / page * page);
+    }
+    // To within a page.
+    const std::set<std::uint64_t> &former_stacks() const { return stacks_; }
+
     // In a copy of the process (fork): maps copies of what is shared in place of the originals. What the program has
     // written to private mappings of them stays.
     static void unshare(Tracee &copy, const std::map<std::string, std::shared_ptr<SharedObject>> &renamed);
@@ -60,7 +68,11 @@ class AddressSpace {
     void move_break(Tracee &tracee, std::uint64_t to);
     void remember(const std::vector<Mapping> &mappings);
 
+    static constexpr std::uint64_t page = 4096;
+    static constexpr std::size_t most_stacks = 4096;
+
     std::uint64_t break_ = 0;
+    std::set<std::uint64_t> stacks_;
     std::vector<Mapping> pending_;   // of a MAPPED event
     std::uint64_t pending_size_ = 0; // of its file
     std::vector<Bytes> pending_bytes_;

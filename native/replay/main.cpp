@@ -32,13 +32,15 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (std::strcmp(argv[i], "--echo") == 0)
             options.echo = true;
+        else if (std::strcmp(argv[i], "--checksums") == 0)
+            options.checksums = true;
         else if (argv[i][0] != '-' && folder.empty())
             folder = argv[i];
         else
             folder.clear(), i = argc;
     }
     if (folder.empty()) {
-        std::fprintf(stderr, "usage: retrograde-replay [--echo] RECORDING-FOLDER\n");
+        std::fprintf(stderr, "usage: retrograde-replay [--echo] [--checksums] RECORDING-FOLDER\n");
         return exit_usage;
     }
     try {

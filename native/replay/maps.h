@@ -9,6 +9,10 @@
 
 namespace retrograde {
 
+struct AddressRange {
+    std::uint64_t start, end;
+};
+
 struct Mapping {
     std::uint64_t start, end;
     std::string permissions; // as in /proc/PID/maps: "r-xp"

@@ -506,6 +506,10 @@ void Session::apply(const Event &event, Task &task) {
     }
     case RG_SWITCH:
         return apply_switch(event, task);
+    case RG_CHECKSUM:
+        if (options_.checksums)
+            compare_checksums(event, task);
+        return;
     default:
         return;
     }
@@ -840,6 +844,10 @@ void Session::apply_fork(const Event &event) {
     child.tracee.set_registers(registers);
     child.tracee.set_tls(arguments.flags & CLONE_SETTLS ? arguments.tls : parent.tracee.tls());
 #endif
+    if (!shares)
+        for (auto &[tid, other] : tasks_)
+            if (other.space == parent.space)
+                child.space->note_stack(other.tracee.registers().sp());
     if (!shares && parent.space == inserted_space_)
         for (const Inserted &inserted : inserted_)
             write_memory(child.tracee.tid(), inserted.address, inserted.original.data(), inserted.original.size());
@@ -962,6 +970,8 @@ void Session::apply_exit(const Event &event, Task &task) {
         const std::uint32_t zero = 0;
         write_memory(task.tracee.tid(), task.clear_tid, &zero, sizeof zero);
     }
+    if (shared)
+        task.space->note_stack(task.tracee.registers().sp());
     end_thread(task);
     tasks_.erase(event.tid);
 }
@@ -982,12 +992,15 @@ void Session::apply_signal(const Event &event, Task &task) {
             write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
                 segment.bytes.size())
             diverge(event, task, "the frame of a signal handler can't be written at " + hex(segment.address));
-    if (const Segment *before = event.segment(RG_SEG_REGISTERS))
+    if (const Segment *before = event.segment(RG_SEG_REGISTERS)) {
         task.struck = parse_registers(before->bytes, task.tracee.registers());
+        task.space->note_stack(task.struck->sp()); // the handler may have another
+    }
     Registers handler = parse_registers(registers->bytes, task.tracee.registers());
 #if defined(__x86_64__)
     handler.raw.orig_rax = ~0ull;
 #endif
+    task.space->note_stack(handler.sp());
     task.tracee.set_registers(handler);
     if (const Segment *fp = event.segment(RG_SEG_HANDLER_FPREGISTERS))
         task.tracee.set_fp_registers(fp->bytes);

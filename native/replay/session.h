@@ -8,6 +8,7 @@
 #include "replay/debug_registers.h"
 #include "replay/echo.h"
 #include "replay/jump_breakpoint.h"
+#include "replay/maps.h"
 #include "replay/tracee.h"
 
 #include <atomic>
@@ -99,6 +100,7 @@ struct SessionOptions {
     std::uint32_t focus = 0;           // process that breakpoints, signals and steps are about
     bool echo = false;                 // show again what went to the terminal
     bool verify = true;                // compare what the kernel read, too
+    bool checksums = false;            // and the memory, where checksums of it were recorded
     std::function<bool()> interrupted; // asked when a signal for the replayer comes: whether to stop
 };
 
@@ -118,6 +120,8 @@ class Session {
 
     std::uint64_t next_event() const { return next_; }
     EventStream &events() { return stream_; }
+    // How often the memory of a process has been compared.
+    std::uint64_t checksums_compared() const { return checksums_compared_; }
     std::uint32_t focus() const { return options_.focus; }
     void set_focus(std::uint32_t pid) { options_.focus = pid; }
     // The last event of the focused process before this one, and its thread; nothing where there is none.
@@ -189,6 +193,8 @@ class Session {
     void apply_call(const Event &event, Task &task);
     void compare_call(const Event &event, Task &task) const;
     void compare_memory(const Event &event, Task &task, bool at_enter) const;
+    void compare_checksums(const Event &event, Task &task);
+    std::vector<AddressRange> undefined_memory(const Task &task);
     void write_results(const Event &event, Task &task);
     void write_to_other(const Event &event, Task &task);
     void apply_data(const Event &event, Task &task);
@@ -222,7 +228,8 @@ class Session {
     std::uint64_t passes_ = 0;                           // of the place that was asked for
     std::uint64_t steps_before_ = 0, passes_before_ = 0; // those two when the event before had happened
     unsigned place_misses_ = 0; // how often a place that is looked for was passed with other registers
-    bool stepped_ = false;      // the thread that is stepped has run its instruction, and is in a call
+    std::uint64_t checksums_compared_ = 0;
+    bool stepped_ = false; // the thread that is stepped has run its instruction, and is in a call
     std::vector<Breakpoint> breakpoints_;
     struct Inserted {
         std::uint64_t address;

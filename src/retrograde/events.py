@@ -26,6 +26,7 @@ class Kind(enum.IntEnum):
     MAPPED = 10
     TRAP = 11
     WRITTEN = 12
+    CHECKSUM = 13
 
 
 class EventFlag(enum.IntFlag):
@@ -67,6 +68,7 @@ class SegmentArg(enum.IntEnum):
     HANDLER_REGISTERS = 26
     HANDLER_FPREGISTERS = 27
     REGISTER_SET = 28
+    CHECKSUMS = 29
 
 
 @dataclass(slots=True)

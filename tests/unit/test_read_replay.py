@@ -10,6 +10,7 @@ import pytest
 from retrograde.cli import main
 from tests.support import golden
 from tests.support.recording_writer import (
+    CHECKSUM,
     MAPPED,
     MAPS,
     REGISTERS,
@@ -104,6 +105,7 @@ def test_what_is_lacking_or_odd_is_left_out(tmp_path: Path, capsys: pytest.Captu
             Row(nr=-1, kind=SWITCH, args=(7, 1)),
             Row(nr=-1, kind=WRITTEN, args=(0, 8 << 32 | 0x101, 1234, 4096, 9000, 8)),
             Row(nr=-1, kind=WRITTEN, args=(1, 77, 0, 0x7000, 0, 8)),
+            Row(nr=-1, kind=CHECKSUM, args=(3, 4096)),
         ]
     )
     writer.end()
@@ -116,4 +118,5 @@ def test_what_is_lacking_or_odd_is_left_out(tmp_path: Path, capsys: pytest.Captu
         "switch sched next=7 state=1(sleeping)",
         "written file file=08:101/1234 offset=4096 length=8 size=9000",
         "written file process=77 addr=0x7000 length=8",
+        "checksum memory pages=3",
     ]

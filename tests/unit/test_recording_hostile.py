@@ -53,7 +53,7 @@ maps = st.lists(
 ).map(b"\n".join)
 memory = st.builds(
     w.Memory,
-    arg=st.one_of(st.integers(16, 28), st.integers(0, 255)),
+    arg=st.one_of(st.integers(16, 29), st.integers(0, 255)),
     data=st.one_of(maps, st.binary(max_size=300), st.integers(0, 600).map(bytes)),
     flags=st.one_of(st.just(0), st.integers(0, 255)),
     address=numbers,
@@ -64,7 +64,8 @@ rows = st.lists(
         w.Row,
         nr=st.one_of(st.just(-1), st.integers(-(2**31), 2**31 - 1), st.integers(0, 300)),
         kind=st.one_of(
-            st.sampled_from([w.START, w.MAPPED, w.TRAP, w.WRITTEN, w.SIGNAL, w.SWITCH, w.DATA]), st.integers(0, 255)
+            st.sampled_from([w.START, w.MAPPED, w.TRAP, w.WRITTEN, w.CHECKSUM, w.SIGNAL, w.SWITCH, w.DATA]),
+            st.integers(0, 255),
         ),
         flags=st.one_of(st.sampled_from([0, 4]), st.integers(0, 255)),
         args=st.tuples(*[numbers] * 6),

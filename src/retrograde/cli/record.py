@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a recording of that name")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing at the end")
     add_capture_arguments(parser)
+    replay = parser.add_argument_group("for `retrograde replay --check --checksums`")
+    replay.add_argument(
+        "--checksums", action="store_true", help="take checksums of each process's memory, ten times a second"
+    )
+    replay.add_argument("--checksum-interval", metavar="TIME", help="the same, so often (10ms, 1s)")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="[--] COMMAND [ARGUMENT...]")
 
 

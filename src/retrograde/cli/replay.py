@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--at-end", action="store_true", help="begin at the failure, or the end")
     where.add_argument("--event", type=int, metavar="N", help="begin where event N is about to happen")
     parser.add_argument("--pid", type=int, metavar="PID", help="the process to debug; the first one by default")
+    parser.add_argument(
+        "--checksums", action="store_true", help="with --check: compare the memory, too (record with --checksums)"
+    )
     parser.add_argument("--quiet", action="store_true", help="do not show again what the program printed")
     parser.set_defaults(gdb_arguments=[])
     parser.epilog = "Words behind `--` are arguments for gdb."
@@ -77,6 +80,8 @@ def _reject_what_does_not_fit(arguments: argparse.Namespace) -> None:
         raise UsageError(
             "--check runs the whole recording: --at-end, --event, --pid and arguments for gdb do not fit",
         )
+    if arguments.checksums and not arguments.check:
+        raise UsageError("--checksums is a part of what --check verifies", hint="retrograde replay --check --checksums")
     if arguments.port is not None and arguments.gdb_arguments:
         raise UsageError("--port starts no gdb: arguments for gdb do not fit")
     if arguments.port is not None and not 0 <= arguments.port <= _LAST_PORT:
@@ -141,7 +146,7 @@ def _begin(replay: ReplayDebuggee, arguments: argparse.Namespace) -> Stop | None
 def _check(recording: Recording, arguments: argparse.Namespace) -> int:
     from retrograde.replay.check import check
 
-    report = check(recording, echo=not arguments.quiet)
+    report = check(recording, echo=not arguments.quiet, checksums=arguments.checksums)
     sys.stdout.flush()
     print(report, file=sys.stderr)
     return EXIT_DONE

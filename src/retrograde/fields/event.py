@@ -20,6 +20,7 @@ _OTHER_CATEGORIES: dict[int, str] = {
     Kind.MAPPED: "memory",
     Kind.TRAP: "system",
     Kind.WRITTEN: "file",
+    Kind.CHECKSUM: "memory",
 }
 
 

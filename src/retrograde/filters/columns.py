@@ -43,6 +43,7 @@ _OTHER_KINDS = (
     Kind.MAPPED,
     Kind.TRAP,
     Kind.WRITTEN,
+    Kind.CHECKSUM,
 )
 
 # Fields that are told by an event's kind and the line of the syscall table.
@@ -102,7 +103,7 @@ def call_indices(batch: Batch) -> NDArray[np.intp]:
     known = (kind <= Kind.ENTER) & (kind >= Kind.SYSCALL) & (nr >= 0) & (nr < _NUMBERS)
     known &= (batch.flags & int(EventFlag.COMPAT)) == 0
     indices = np.where(known, nr + (kind - 1) * _NUMBERS, _UNKNOWN)
-    other = (kind >= Kind.FORK) & (kind <= Kind.WRITTEN) & (kind != Kind.DATA)
+    other = (kind >= Kind.FORK) & (kind <= Kind.CHECKSUM) & (kind != Kind.DATA)
     if other.any():
         indices[other] = _OTHER + kind[other]
     return indices

@@ -26,6 +26,7 @@ OTHER_TYPES: dict[int, str] = {
     Kind.MAPPED: "mapped",
     Kind.TRAP: "trap",
     Kind.WRITTEN: "written",
+    Kind.CHECKSUM: "checksum",
 }
 COMPAT_ABI = {"x86_64": "i386", "arm64": "arm"}
 

@@ -59,7 +59,7 @@ def switch_pairs(arch: str, args: tuple[int, ...], segments: list[SegmentTuple])
 
 
 def replay_pairs(arch: str, kind: int, args: tuple[int, ...], segments: list[SegmentTuple]) -> Pairs:
-    """Return (name, text) pairs of a START, MAPPED, TRAP or WRITTEN event; none of another kind."""
+    """Return (name, text) pairs of a START, MAPPED, TRAP, WRITTEN or CHECKSUM event; none of another kind."""
     if kind == Kind.TRAP:
         return [("insn", _TRAPS.get(args[0], str(args[0]))), ("at", f"{args[1]:#x}")]
     if kind == Kind.START:
@@ -70,6 +70,8 @@ def replay_pairs(arch: str, kind: int, args: tuple[int, ...], segments: list[Seg
         return _mapped_pairs(args, segments)
     if kind == Kind.WRITTEN:
         return _written_pairs(args)
+    if kind == Kind.CHECKSUM:
+        return [("pages", str(args[0]))]
     return []
 
 

@@ -27,6 +27,8 @@ class CaptureOptions:
         grade: ``observe`` never disturbs and counts every loss; ``replay`` loses nothing.
         syscalls: names of the calls to capture; None for all.
         switches: capture context switches, too.
+        checksums: take checksums of the processes' memory, for a replay to compare.
+        checksum_interval: how often, as text with its unit.
         snaplen, buffer_size, duration, max_size, last: as text with its unit, `64M`, `10s`; None for the default.
     """
 
@@ -38,6 +40,8 @@ class CaptureOptions:
     grade: Grade = "observe"
     syscalls: list[str] | None = None
     switches: bool = False
+    checksums: bool = False
+    checksum_interval: str | None = None
     backend: str | None = None
     snaplen: str | None = None
     buffer_size: str | None = None
@@ -52,6 +56,7 @@ class CaptureOptions:
         words = ["--quiet", "--grade", self.grade, "--output", output]
         single = {
             "--backend": self.backend,
+            "--checksum-interval": self.checksum_interval,
             "--snaplen": self.snaplen,
             "--buffer-size": self.buffer_size,
             "--duration": self.duration,
@@ -74,6 +79,8 @@ class CaptureOptions:
             words.append("--all")
         if self.switches:
             words.append("--switches")
+        if self.checksums and self.checksum_interval is None:
+            words.append("--checksums")
         if self.command:
             words += ["--", *self.command]
         return words
@@ -149,6 +156,8 @@ def options_from(arguments: argparse.Namespace, *, command: list[str], grade: Gr
         grade=grade,
         syscalls=_calls(arguments.syscalls),
         switches=arguments.switches,
+        checksums=getattr(arguments, "checksums", False),
+        checksum_interval=getattr(arguments, "checksum_interval", None),
         backend=arguments.backend,
         snaplen=arguments.snaplen,
         buffer_size=arguments.buffer_size,
