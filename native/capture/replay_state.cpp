@@ -167,12 +167,34 @@ void ReplayState::add_content(EventRows &rows, pid_t tid, const Mapping &mapping
         // Behind the end of the file there is nothing.
         const auto size = static_cast<std::uint64_t>(status.st_size);
         length = size > mapping.offset ? std::min(length, page_end(size - mapping.offset)) : 0;
+        add_data_of_file(rows, tid, mapping, length);
+        return;
     } else if (!mapping.path.starts_with("[vdso]")) {
         add_pages(rows, tid, mapping);
         return;
     }
     if (length > 0)
         rows.copy(ProcessMemory(tid), {mapping.start, length, length, RG_SEG_MEMORY, 0});
+}
+
+// Of the beginning of a mapping of a file, so many bytes long, what is no hole of the file: holes are zero (lseek(2)).
+void ReplayState::add_data_of_file(EventRows &rows, pid_t tid, const Mapping &mapping, std::uint64_t length) const {
+    const UniqueFd file = open_mapped_file(tid, mapping);
+    const std::uint64_t end = mapping.offset + length;
+    for (std::uint64_t at = mapping.offset; at < end;) {
+        std::uint64_t hole = end;
+        if (const off_t data = ::lseek(file.get(), static_cast<off_t>(at), SEEK_DATA); data >= 0) {
+            const off_t next = ::lseek(file.get(), data, SEEK_HOLE);
+            at = std::max(at, page_of(static_cast<std::uint64_t>(data)));
+            hole = next >= 0 ? std::min(end, page_end(static_cast<std::uint64_t>(next))) : end;
+        } else if (errno == ENXIO) { // nothing more
+            return;
+        }
+        if (at >= hole)
+            return;
+        rows.copy(ProcessMemory(tid), {mapping.start + (at - mapping.offset), hole - at, hole - at, RG_SEG_MEMORY, 0});
+        at = hole;
+    }
 }
 
 // Of memory without a file, the pages that are there: the others are zero.

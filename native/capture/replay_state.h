@@ -54,6 +54,7 @@ class ReplayState {
     void note_file(pid_t tid, const Mapping &mapping);
     void note_sharing(pid_t tid, const Mapping &mapping);
     void add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const;
+    void add_data_of_file(EventRows &rows, pid_t tid, const Mapping &mapping, std::uint64_t length) const;
     void add_pages(EventRows &rows, pid_t tid, const Mapping &mapping) const;
 
     EventWriter &writer_;
