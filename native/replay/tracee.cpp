@@ -1,11 +1,13 @@
 #include "replay/tracee.h"
 
 #include "base/failure.h"
+#include "base/restart.h"
 #include "replay/maps.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -83,6 +85,8 @@ const Registers &Tracee::registers() {
 #endif
         if (failed != 0)
             throw system_failure("cannot read the registers of a replayed thread");
+        read_ = registers_;
+        was_read_ = true;
         valid_ = true;
         dirty_ = false;
         drop_trap_flag();
@@ -249,6 +253,24 @@ void Tracee::drop_trap_flag() {
 #endif
 }
 
+void Tracee::write_registers() {
+#if defined(__x86_64__)
+    // Behind most calls one register is another one. The number of the call need not be taken away where the result is
+    // none with which it would begin again.
+    Registers with_result = read_;
+    with_result.set_result(registers_.result());
+    const bool is_result = was_read_ && !is_restart(registers_.result()) &&
+                           std::memcmp(&with_result.raw, &registers_.raw, sizeof registers_.raw) == 0;
+    const long failed = is_result ? ::ptrace(PTRACE_POKEUSER, tid_, offsetof(user_regs_struct, rax), registers_.raw.rax)
+                                  : ::ptrace(PTRACE_SETREGS, tid_, nullptr, &registers_.raw);
+#else
+    iovec view{&registers_.raw, sizeof registers_.raw};
+    const long failed = ::ptrace(PTRACE_SETREGSET, tid_, NT_PRSTATUS, &view);
+#endif
+    if (failed != 0)
+        throw system_failure("cannot set the registers of a replayed thread");
+}
+
 void Tracee::resume(Resume how, int signal) {
     if (steps_)
         registers(); // sees to the trap flag
@@ -265,17 +287,9 @@ void Tracee::resume(Resume how, int signal) {
     // Behind a call a step ends at once (arch/arm64/kernel/ptrace.c: report_syscall).
     if (how == Resume::step_calls)
         settle_after_call();
-    if (dirty_) {
-#if defined(__x86_64__)
-        const long failed = ::ptrace(PTRACE_SETREGS, tid_, nullptr, &registers_.raw);
-#else
-        iovec view{&registers_.raw, sizeof registers_.raw};
-        const long failed = ::ptrace(PTRACE_SETREGSET, tid_, NT_PRSTATUS, &view);
-#endif
-        if (failed != 0)
-            throw system_failure("cannot set the registers of a replayed thread");
-    }
-    valid_ = dirty_ = false;
+    if (dirty_)
+        write_registers();
+    valid_ = dirty_ = was_read_ = false;
     const int request = how == Resume::free      ? PTRACE_CONT
                         : how == Resume::calls   ? PTRACE_SYSEMU
                         : how == Resume::to_call ? PTRACE_SYSCALL

@@ -89,8 +89,11 @@ class Tracee {
     void expect_trap(int status);
 
     pid_t process_, tid_;
-    Registers registers_{};
-    bool valid_ = false, dirty_ = false, gone_ = false, at_call_ = false;
+    void write_registers();
+
+    Registers registers_{}, read_{}; // as they are to be, and as they were when they were read last
+    bool valid_ = false, dirty_ = false, was_read_ = false; // since it has stopped
+    bool gone_ = false, at_call_ = false;
     bool steps_ = false, pushes_flags_ = false;
     bool traps_itself_ = false; // the program has set the trap flag
     void hide_trap_flag();

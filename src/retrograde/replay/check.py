@@ -9,7 +9,7 @@ from retrograde.errors import CannotError, UsageError
 from retrograde.replay import _core
 from retrograde.replay.divergence import explained
 from retrograde.replay.failures import ReplayDivergenceError
-from retrograde.replay.replay_debuggee import run_on_one_cpu
+from retrograde.replay.replay_debuggee import in_real_time, run_on_one_cpu
 from retrograde.replay.requirements import check as check_requirements
 from retrograde.replay.scan import scan
 from retrograde.replay.unpacked import unpacked
@@ -46,7 +46,7 @@ def check(recording: Recording, *, echo: bool = False, checksums: bool = False) 
             f"{recording.name} is not whole, and has no end to compare with: {why}",
             hint="without --check it is replayed as far as it goes",
         )
-    with unpacked(recording) as folder, run_on_one_cpu(recording):
+    with unpacked(recording) as folder, run_on_one_cpu(recording), in_real_time():
         begin = time.monotonic()
         session = _core.Session.open(str(folder), set(), 0, echo, True, checksums)
         if session.damage:

@@ -369,3 +369,19 @@ def run_on_one_cpu(recording: Recording) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, allowed)
+
+
+@contextlib.contextmanager
+def in_real_time() -> Iterator[None]:
+    """Give this process, and what it replays, real-time scheduling, if it may have that and leaves others a CPU.
+
+    The two take turns at each system call, and the kernel's real-time class changes faster between them.
+    """
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    with contextlib.suppress(PermissionError):
+        if (os.cpu_count() or 1) > 1:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
