@@ -399,9 +399,12 @@ Stop Session::run_on() {
         if (found == tasks_.end()) { // of a process that is not followed
             if (next_ >= request_.until_event)
                 return {StopKind::event, current_task()};
+            watched_.reset();
             if (event.kind == RG_WRITTEN) // to a file that others may have mapped
                 apply_change(event);
             next_++;
+            if (watched_)
+                return *watched_;
             continue;
         }
         Task &task = found->second;
@@ -564,18 +567,48 @@ void Session::compare_memory(const Event &event, Task &task, bool at_enter) cons
     }
 }
 
+namespace {
+
+bool watches_writes(const Breakpoint &breakpoint) {
+    return breakpoint.kind == BreakpointKind::write || breakpoint.kind == BreakpointKind::access;
+}
+
+bool overlap(std::uint64_t start, std::uint64_t length, std::uint64_t other, std::uint64_t other_length) {
+    return start < other + other_length && other < start + length;
+}
+
+} // namespace
+
+// What an event writes, no debug register sees.
+void Session::note_written(const Task &task, std::uint64_t address, std::uint64_t length) {
+    if (task.pid != options_.focus || !request_.stops)
+        return;
+    for (const Breakpoint &breakpoint : breakpoints_)
+        if (watches_writes(breakpoint) && overlap(address, length, breakpoint.address, breakpoint.length))
+            watched_ = Stop{StopKind::watchpoint, task.tid, 0, breakpoint.address, breakpoint.kind};
+}
+
+// The same for a part of a file, wherever the focused process has that mapped.
+void Session::note_file_written(const std::string &object, std::uint64_t offset, std::uint64_t length) {
+    const Task *task = any_task_of(options_.focus);
+    if (!task || !request_.stops || std::none_of(breakpoints_.begin(), breakpoints_.end(), watches_writes))
+        return;
+    for (const Mapping &mapping : current_maps(task->tracee.tid()))
+        if (mapping.path.starts_with("/memfd:" + object + " ") &&
+            overlap(offset, length, mapping.offset, mapping.end - mapping.start)) {
+            const std::uint64_t begin = std::max(offset, mapping.offset),
+                                end = std::min(offset + length, mapping.offset + (mapping.end - mapping.start));
+            note_written(*task, mapping.start + (begin - mapping.offset), end - begin);
+        }
+}
+
 void Session::write_results(const Event &event, Task &task) {
     for (const Segment &segment : event.segments) {
         if (!(segment.flags & RG_SEG_OUT) || segment.flags & RG_SEG_FAULT || segment.bytes.empty())
             continue;
         if (segment.address < stub_end && segment.address + segment.bytes.size() > stub_code)
             throw Failure("the recording writes over the replayer's own code: it cannot be replayed", exit_cannot);
-        if (task.pid == options_.focus && request_.stops)
-            for (const Breakpoint &breakpoint : breakpoints_)
-                if ((breakpoint.kind == BreakpointKind::write || breakpoint.kind == BreakpointKind::access) &&
-                    breakpoint.address < segment.address + segment.bytes.size() &&
-                    segment.address < breakpoint.address + breakpoint.length)
-                    watched_ = Stop{StopKind::watchpoint, task.tid, 0, breakpoint.address, breakpoint.kind};
+        note_written(task, segment.address, segment.bytes.size());
         if (write_memory(task.tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size()) !=
             segment.bytes.size())
             diverge(event, task,
@@ -685,6 +718,7 @@ void Session::write_to_other(const Event &event, Task &task) {
         const std::size_t part = std::min(length, bytes.size() - used);
         if (address < stub_end && address + part > stub_code)
             return;
+        note_written(*other, address, part);
         write_memory(other->tracee.tid(), address, bytes.data() + used, part);
         used += part;
     });
@@ -730,6 +764,8 @@ bool Session::has_mapped(const std::string &name) const {
 // What a call has changed in a file that is mapped, or in the memory of a process.
 void Session::apply_change(const Event &event) {
     apply_written(event, shared_);
+    if (const auto file = shared_.by_key.find(shared_.receiver); file != shared_.by_key.end())
+        note_file_written(file->second->name(), event.args[3], event.args[5]);
     write_change(event);
 }
 
@@ -739,8 +775,10 @@ void Session::write_change(const Event &event) {
     if (!other)
         return;
     for (const Segment &segment : event.segments)
-        if (segment.arg == RG_SEG_MEMORY && !(segment.flags & RG_SEG_FAULT))
+        if (segment.arg == RG_SEG_MEMORY && !(segment.flags & RG_SEG_FAULT)) {
+            note_written(*other, segment.address, segment.bytes.size());
             write_memory(other->tracee.tid(), segment.address, segment.bytes.data(), segment.bytes.size());
+        }
 }
 
 // Rows that go on with the memory of the event before.

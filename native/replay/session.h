@@ -196,6 +196,8 @@ class Session {
     void compare_checksums(const Event &event, Task &task);
     std::vector<AddressRange> undefined_memory(const Task &task);
     void write_results(const Event &event, Task &task);
+    void note_written(const Task &task, std::uint64_t address, std::uint64_t length);
+    void note_file_written(const std::string &object, std::uint64_t offset, std::uint64_t length);
     void write_to_other(const Event &event, Task &task);
     void apply_data(const Event &event, Task &task);
     void apply_rows_of_start(Task &task);

@@ -222,6 +222,21 @@ def test_the_last_write_of_a_system_call(looked_at: Replay) -> None:
     assert r.describe().endswith("in ld-linux-x86-64.so.2")
 
 
+def test_the_last_writes_of_calls_by_way_of_a_file(record: Record) -> None:
+    """A file that is mapped is written to by a call, and the memory of a process by another process."""
+    with api.open(record("mapped_write")) as recording, recording.replay() as r:
+        (mmap,) = recording.events("evt.type = mmap and evt.rawarg.flags = 1")
+        r.seek_end()
+        for value, former in ((8, 7), (7, 0)):
+            write = r.last_write(mmap.result + 4096, 4)
+            assert write is not None
+            assert (write.call, write.new[0], write.old[0]) == ("pwrite64", value, former)
+        r.seek_end()
+        write = r.last_write(r.symbol("given"), 4)
+        assert write is not None
+        assert (write.call, write.new[0], write.old[0]) == ("pwrite64", 9, 1)
+
+
 def test_the_next_write(looked_at: Replay) -> None:
     r = looked_at
     r.run_to("main")

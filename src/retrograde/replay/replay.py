@@ -36,7 +36,8 @@ class Write:
 
     Attributes:
         event: number of the next event when it happened; where a system call wrote, the call's own.
-        tid: the thread that wrote.
+        tid: the thread that wrote. It may be another process's, where a call has written to a file that is mapped or to
+            this process's memory; ``pc`` and ``place`` then tell where this process was.
         pc: the instruction that wrote; of a system call, its own, or the one behind it.
         address: of the memory that was asked for.
         old, new: its bytes before and after.
@@ -456,13 +457,15 @@ class Replay:
             if stop.reason is StopReason.WATCHPOINT:
                 return stop
 
-    def _is_writing_call(self, tid: int, pc: int, address: int, size: int) -> bool:
-        """Return whether a thread is about to make, or is in, a system call that writes to memory."""
+    def _writing_call(self, tid: int, pc: int, address: int, size: int) -> Event | None:
+        """Return the system call that has written, where a thread is about to make a call or in one."""
         code = _CALL[self.debuggee.arch]
         reached = self.debuggee.in_call(tid) or self.debuggee.read_memory(pc, len(code)) == code
-        return reached and self._events.writes(self.event, address, size)
+        return self._events.writing_call(self.event, self.debuggee.pid, address, size) if reached else None
 
     def _write(self, tid: int, address: int, size: int, new: bytes) -> Write:
         pc = self.registers_of(tid)["pc"]
-        call = self._events.call(self.event) if self._is_writing_call(tid, pc, address, size) else None
+        writing = self._writing_call(tid, pc, address, size)
+        call = self._events.call(writing.seq) if writing is not None else None
+        tid = writing.tid if writing is not None else tid
         return Write(self.event, tid, pc, address, self._bytes(address, size), new, call, self.place(pc))
