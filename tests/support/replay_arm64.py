@@ -21,18 +21,23 @@ ulimit -c 0
 
 run() { # NAME BACKEND PROGRAM ARGUMENT...
     out=/out/$1.$2
-    backend=$2
+    backend=${2%+*}
+    record=
+    replay=
+    case $2 in
+    *+checksums) record='--checksum-interval 20ms' replay=--checksums ;;
+    esac
     program=$3
     shift 3
     mkdir -p $out /tmp/run
     cd /tmp/run
-    timeout -s KILL @SECONDS@ /capture --quiet --grade replay --backend $backend --output /tmp/recording \\
+    timeout -s KILL @SECONDS@ /capture --quiet --grade replay --backend $backend $record --output /tmp/recording \\
         -- /programs/$program "$@" > $out/recorded.out 2> $out/recorded.err < /dev/null
     echo $? > $out/recorded.status
     cp /tmp/recording/info.json $out/
     cd /
     rm -rf /tmp/run
-    timeout -s KILL @SECONDS@ /replay --echo /tmp/recording > $out/replayed.out 2> $out/replayed.err < /dev/null
+    timeout -s KILL @SECONDS@ /replay --echo $replay /tmp/recording > $out/replayed.out 2> $out/replayed.err < /dev/null
     echo $? > $out/replayed.status
     rm -rf /tmp/recording
 }
@@ -90,7 +95,7 @@ def run(wanted: list[tuple[ReplayProgram, str]], folder: Path, *, seconds: int =
     """Boot, record and replay all, and return what came of each, by the names of program and back end.
 
     Args:
-        wanted: programs and back ends.
+        wanted: programs and back ends; one called `ebpf+checksums` compares the memory, too.
         folder: for what the machine leaves; must exist.
         seconds: how long a recording or a replay may take, each.
 

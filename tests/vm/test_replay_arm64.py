@@ -28,15 +28,20 @@ FAST_TIMERS = {
     *("interrupted_calls", "mixed_workload", "same_loop_many_times", "signal_storm", "signal_while_forking"),
     *("simd_across_signals", "timer_prints_progress", "timer_signals"),
 }
+CHECKED = {"fork_tree", "generated_code", "heap_growth", "signal_alternate_stack", "threads_condition"}
 KILLED = 128 + 9
 
 _ALL = os.environ.get("RETROGRADE_ARM64_PROGRAMS") == "all"
 _PROGRAMS = programs("arm64")
 _CHOSEN = [program for n, program in enumerate(_PROGRAMS) if _ALL or n % 5 == 0 or program.arch == "arm64"]
 _BY_PTRACE = [program for program in _PROGRAMS if not program.needs_root][:: 3 if _ALL else 25]
+_BY_MEMORY = [program for program in _PROGRAMS if program.name in CHECKED]
 _CASES = [
     (program, backend)
-    for backend, chosen in (("ebpf", _CHOSEN), ("ptrace", _BY_PTRACE))
+    for backend, chosen in (
+        *(("ebpf", _CHOSEN), ("ptrace", _BY_PTRACE)),
+        *(("ebpf+checksums", _BY_MEMORY), ("ptrace+checksums", _BY_MEMORY)),
+    )
     for program in chosen
     if _ALL or program.name not in FAST_TIMERS
 ]
