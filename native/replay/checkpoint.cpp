@@ -32,6 +32,7 @@ std::shared_ptr<Checkpoint> Session::checkpoint() {
     auto made = std::shared_ptr<Checkpoint>(new Checkpoint);
     made->next_ = next_;
     made->told_ = told_;
+    made->begun_ = begun_;
     made->data_of_ = data_of_;
     std::map<std::string, std::shared_ptr<SharedObject>> renamed;
     made->shared_ = shared_.copy(renamed);
@@ -78,6 +79,7 @@ void Session::restore(const Checkpoint &checkpoint) {
     end_all();
     next_ = checkpoint.next_;
     told_ = checkpoint.told_;
+    begun_ = checkpoint.begun_;
     data_of_ = checkpoint.data_of_;
     std::map<std::string, std::shared_ptr<SharedObject>> renamed;
     shared_ = checkpoint.shared_.copy(renamed);

@@ -32,7 +32,7 @@ class Checkpoint {
     std::vector<std::shared_ptr<AddressSpace>> spaces_;
     std::vector<std::shared_ptr<Descriptors>> descriptors_;
     SharedMemory shared_;
-    std::uint64_t next_ = 0, told_ = ~0ull;
+    std::uint64_t next_ = 0, told_ = ~0ull, begun_ = ~0ull;
     std::uint8_t data_of_ = 0;
 };
 

@@ -122,6 +122,48 @@ std::uint64_t Session::recorded_ns() {
     return end > begin ? end - begin : 0;
 }
 
+// How far a thread has come on the way to its next event, by its CPU time.
+class Session::Way {
+  public:
+    // `begun_ns`, `recorded_ns`: its CPU time where the way begins, and what the way took when it was recorded.
+    Way(std::uint64_t begun_ns, std::uint64_t recorded_ns)
+        : begun_ns_(begun_ns), last_ns_(begun_ns), recorded_ns_(recorded_ns) {}
+
+    // It has stopped once more, which took a part of its time.
+    void stopped(std::uint64_t now_ns) {
+        stop_ns_ = std::min(stop_ns_, now_ns - last_ns_);
+        last_ns_ = now_ns;
+        stops_++;
+    }
+
+    // Whether it is so small a part of the way that a thread that is at its place already must come by there again.
+    bool is_beginning() const {
+        constexpr std::uint64_t part = 10;
+        return last_ns_ - begun_ns_ < stops_ * stop_ns_ + recorded_ns_ / part;
+    }
+
+  private:
+    std::uint64_t begun_ns_, last_ns_, recorded_ns_;
+    std::uint64_t stops_ = 0, stop_ns_ = 30'000; // what a stop takes at least
+};
+
+// Nothing where the thread may be at its place at once, or has gone a part of the way already: then nobody knows how
+// much.
+std::optional<Session::Way> Session::begin_way(const Task &task, const Goal &goal) {
+    constexpr std::uint64_t least_ns = 200'000; // less may have gone by in the kernel
+    const bool has_begun = std::exchange(begun_, next_) == next_;
+    if (has_begun || goal.kind != Goal::place || next_ == 0 || at_once_.contains(next_))
+        return std::nullopt;
+    const std::uint64_t recorded = recorded_ns();
+    if (recorded < least_ns)
+        return std::nullopt;
+    // It went on from the event before: that one was its own, and did not take the CPU from it.
+    const Event &before = stream_[next_ - 1];
+    if (before.tid != task.tid || (before.kind != RG_SYSCALL && before.kind != RG_TRAP))
+        return std::nullopt;
+    return Way(process_cpu_ns(task.tracee.process()), recorded);
+}
+
 // Stops a thread that has run far longer than when it was recorded, and so may run for ever: it has passed the place
 // where a signal would have ended a loop.
 void Session::look_for_lost(const Task &task) {
@@ -462,7 +504,10 @@ bool Session::advance(Task &task, const Goal &goal) {
     const bool focused = task.pid == options_.focus;
     PlaceFinder finder(*this, task, goal);
     bool has_run = false, has_moved = false, steps_off = false;
+    std::optional<Way> way = begin_way(task, goal);
     for (;;) {
+        if (way && has_run)
+            way->stopped(process_cpu_ns(task.tracee.process()));
         if (task.in_call) {
             if (goal.kind == Goal::call)
                 return true;
@@ -502,8 +547,11 @@ bool Session::advance(Task &task, const Goal &goal) {
             task.tracee.settle_after_call();
         if (is_at_asked_place(task))
             return stop({StopKind::place, task.tid});
-        if (is_at_goal(task, goal))
-            return true;
+        if (is_at_goal(task, goal)) {
+            if (!way || !way->is_beginning())
+                return true;
+            passed_ = next_;
+        }
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
             return true;
         // A fault that was stopped at before other threads ran: they may have mended its cause.
@@ -538,7 +586,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
         const bool begins_at_place =
             looks_for_place(task) && task.tracee.registers().pc() == request_.place->registers.pc();
-        if (!has_moved && begins_at_place) {
+        if (!has_moved && (begins_at_place || passed_ == next_)) {
             arm(task, {}); // over the place where it begins
             how = Resume::step_calls;
             steps_off = !stepping;

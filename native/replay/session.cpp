@@ -344,13 +344,16 @@ Stop Session::run(const RunRequest &request) {
 // to look again with fewer words. Returns false where there is nothing to look at again.
 bool Session::reconsider() {
     const std::uint64_t event = next_;
-    if (jump_compared_words_ && !doubted_.contains(event))
+    if (passed_ == event)
+        at_once_.insert(event);
+    else if (jump_compared_words_ && !doubted_.contains(event))
         doubted_[event] = {}; // see all candidates first
     else if (candidate_ && candidate_->event == event && doubted_[event].empty())
         doubted_[event] = candidate_->others;
     else
         return false;
     candidate_.reset();
+    passed_ = ~0ull;
     run_again_behind(event - 1);
     return true;
 }
@@ -363,6 +366,7 @@ void Session::run_again_behind(std::uint64_t event) {
     end_all();
     shared_ = {};
     next_ = 0;
+    begun_ = ~0ull;
     begin();
     while (next_ <= event && run_on().kind == StopKind::time_limit)
         ;

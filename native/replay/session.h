@@ -156,6 +156,7 @@ class Session {
         std::vector<WantedWord> words; // of memory, with them
     };
     class PlaceFinder;
+    class Way;
 
     // run.cpp: a thread from one event to the next
     bool advance(Task &task, const Goal &goal); // false where something else has stopped it: stop_
@@ -169,6 +170,7 @@ class Session {
     bool is_at_asked_place(Task &task) const;
     bool is_at_goal(Task &task, const Goal &goal);
     bool is_at_place(Task &task, const Goal &goal);
+    std::optional<Way> begin_way(const Task &task, const Goal &goal);
     bool step_over_breakpoint(Task &task, const Goal &goal);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
@@ -249,7 +251,10 @@ class Session {
     bool jump_compared_words_ = false; // in the search that goes on: candidates were passed unseen
     // By event: the words that are not looked at when its place is found again; with none, jumps look at no words.
     std::map<std::uint64_t, std::set<std::uint64_t>> doubted_;
-    std::optional<Stop> watched_; // a watchpoint on what an event has written
+    std::uint64_t begun_ = ~0ull;     // event that a thread is on its way to
+    std::uint64_t passed_ = ~0ull;    // event whose place was come to so early that it was passed by
+    std::set<std::uint64_t> at_once_; // events with whom that was wrong
+    std::optional<Stop> watched_;     // a watchpoint on what an event has written
     RunRequest request_;
     Stop stop_{};
     std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false;
