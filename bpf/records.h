@@ -77,6 +77,8 @@ static __noinline int hold(struct scratch *s, u32 reason, u64 deref)
 	pending =
 		BPF_CORE_READ(task, pending.signal.sig[0]) | BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
 	value.had_sigcont = pending >> (SIGCONT - 1) & 1;
+	if (before && before->reason) /* the stop that is pending already has taken it away */
+		value.had_sigcont |= before->had_sigcont;
 	value.event = s->event;
 	/* Counted before it can be seen: who finds as many taken as counted knows that there are no others. */
 	if (reason == RG_HOLD_EVENT)

@@ -166,7 +166,7 @@ static __always_inline bool is_tracers(const struct rg_thread *thread, long ret)
 	return thread->nr == config.shmat_nr || changes_seen_file(how, thread->args, ret);
 }
 
-static __u64 next_checksum;
+__u64 next_checksum; /* the tracer sets it anew when it has taken one, which may take long */
 
 /* Whether the tracer is to look at the memory of this process, as it does at intervals of one or the other. */
 static __always_inline bool is_checksum_due(const struct rg_thread *thread, long ret, u64 now)

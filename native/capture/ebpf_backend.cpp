@@ -460,11 +460,14 @@ void EbpfBackend::write_held(rg_hold &hold) {
 // The thread has stopped behind this call. What others have done by now comes before the rows.
 void EbpfBackend::add_checksums(const rg_event &call) {
     const auto pid = static_cast<pid_t>(call.pid), tid = static_cast<pid_t>(call.tid);
+    // Other threads may share the memory, and processes that vfork has made.
     std::optional<Standstill> standstill;
-    if (read_process_facts(tid).threads > 1) {
+    if (programs_.live_threads() > 1) {
         if (!target_->has_real_time())
             return;
         standstill.emplace(*target_->serialisation());
+        if (!standstill->holds())
+            return;
     }
     take_holds();
     // Whether the kernel has written the frame of a handler by now is not known.
@@ -621,8 +624,10 @@ void EbpfBackend::resume(pid_t tid, const rg_hold &hold) {
 
 void EbpfBackend::resume_full() {
     for (const auto &[tid, hold] : full_) {
-        if (hold.reason == RG_HOLD_CHECKSUM)
+        if (hold.reason == RG_HOLD_CHECKSUM) {
             add_checksums(hold.event);
+            programs_.set_next_checksum(now_ns() + options_.checksum_interval_ns);
+        }
         resume(tid, hold);
     }
     full_.clear();

@@ -11,7 +11,7 @@
 namespace retrograde {
 
 // The rows of all anonymous pages that are there, those of private mappings of files that have been written to among
-// them. No thread of the process may run meanwhile.
+// them. Nobody who shares its memory may run meanwhile.
 //   tid: whom the rows tell of, stopped at the end of a call.
 std::vector<WireRecord> checksum_memory(pid_t pid, pid_t tid, std::uint64_t time);
 

@@ -165,6 +165,7 @@ template <typename Skeleton> void Programs::take_counters(Skeleton *skeleton) {
     capturing_ = reinterpret_cast<std::uint32_t *>(&skeleton->bss->capturing);
     lost_events_ = reinterpret_cast<const std::uint64_t *>(&skeleton->bss->lost_events);
     running_ = reinterpret_cast<const rg_running *>(&skeleton->bss->running);
+    next_checksum_ = reinterpret_cast<std::uint64_t *>(&skeleton->bss->next_checksum);
     overlay_is_mapped_ = reinterpret_cast<std::uint32_t *>(&skeleton->bss->overlay_is_mapped);
 }
 

@@ -37,6 +37,9 @@ class Programs {
     // Files of overlay file systems have been mapped: from now on all that are written are looked at.
     void look_at_overlay() { __atomic_store_n(overlay_is_mapped_, 1, __ATOMIC_RELEASE); }
 
+    // No thread is held for a checksum before that time.
+    void set_next_checksum(std::uint64_t time_ns) { __atomic_store_n(next_checksum_, time_ns, __ATOMIC_RELEASE); }
+
     // Captures a process with one thread, from its next execve on.
     void follow_from_execve(pid_t pid);
 
@@ -79,6 +82,7 @@ class Programs {
     int holds_ = -1, threads_ = -1, losses_ = -1;
     std::int64_t *live_threads_ = nullptr;
     std::uint32_t *capturing_ = nullptr, *overlay_is_mapped_ = nullptr;
+    std::uint64_t *next_checksum_ = nullptr;
     const rg_running *running_ = nullptr;
     const std::uint64_t *held_events_ = nullptr, *lost_events_ = nullptr;
     std::uint64_t losses_seen_ = 0;

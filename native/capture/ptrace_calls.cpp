@@ -126,12 +126,10 @@ void PtraceBackend::add_checksums(const rg_event &call) {
     if (failed || call.nr == SYS_rt_sigreturn || (plan && plan->flags & RG_PLAN_ENTER) ||
         call.exit < next_checksum_ns_ || signals_.earliest() != ~0ull)
         return;
-    const bool is_first = next_checksum_ns_ == 0;
-    next_checksum_ns_ = call.exit + options_.checksum_interval_ns;
-    if (is_first)
-        return;
-    for (const WireRecord &row : checksum_memory(pid, tid, now_ns()))
-        writer_.add(wire_event(row));
+    if (next_checksum_ns_ != 0)
+        for (const WireRecord &row : checksum_memory(pid, tid, now_ns()))
+            writer_.add(wire_event(row));
+    next_checksum_ns_ = now_ns() + options_.checksum_interval_ns;
 }
 
 std::optional<WireRecord> PtraceBackend::carry_out(pid_t tid, int signal) {

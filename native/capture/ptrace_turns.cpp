@@ -96,7 +96,6 @@ void PtraceBackend::lose_turn(pid_t tid, const Thread &thread, bool waits) {
     writer_.add(wire_event(row.take()));
 }
 
-// As /proc/PID/stat has it; X where the thread is gone.
 // Waits for a stop. Returns 0 where there is something else to see to.
 pid_t PtraceBackend::wait_for_stop(int &status) {
     if (!turns_.others_wait())

@@ -160,14 +160,19 @@ void Serialisation::take_turns_with(pid_t command) const {
     schedule(0, SCHED_FIFO, command_priority + 2);
 }
 
-Standstill::Standstill(const Serialisation &serialisation) {
+Standstill::Standstill(const Serialisation &serialisation) : cpu_(serialisation.cpu()) {
     sched_param parameter{};
     ::sched_getaffinity(0, sizeof cpus_, &cpus_);
     policy_ = ::sched_getscheduler(0);
     ::sched_getparam(0, &parameter);
     priority_ = parameter.sched_priority;
     schedule(0, SCHED_FIFO, command_priority + 1);
-    bind(0, only(serialisation.cpu())); // returns when it runs there
+    if (::sched_getscheduler(0) == SCHED_FIFO)
+        bind(0, only(cpu_)); // returns when it runs there
+}
+
+bool Standstill::holds() const {
+    return ::sched_getscheduler(0) == SCHED_FIFO && ::sched_getcpu() == cpu_;
 }
 
 Standstill::~Standstill() {

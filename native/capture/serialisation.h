@@ -58,8 +58,11 @@ class Standstill {
     explicit Standstill(const Serialisation &serialisation);
     ~Standstill();
     Standstill(const Standstill &) = delete;
+    // Whether it has come about.
+    bool holds() const;
 
   private:
+    int cpu_;
     cpu_set_t cpus_{};
     int policy_ = 0, priority_ = 0;
 };

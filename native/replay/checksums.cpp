@@ -26,31 +26,42 @@ AddressRange stack_at(std::uint64_t sp, const std::vector<Mapping> &maps) {
 
 } // namespace
 
-// What may be otherwise though nothing has gone wrong: stacks, and what the kernel is about to write for threads that
-// are in a call.
-std::vector<AddressRange> Session::undefined_memory(const Task &task) {
+// What may be otherwise though nothing has gone wrong: stacks.
+std::vector<AddressRange> Session::stacks(const Task &task) {
     std::vector<AddressRange> ranges;
-    std::set<std::uint32_t> in_calls;
     const std::vector<Mapping> maps = current_maps(task.tracee.tid());
-    for (auto &[tid, other] : tasks_) {
-        if (other.space != task.space)
-            continue;
-        ranges.push_back(stack_at(other.tracee.registers().sp(), maps));
-        if (other.in_call)
-            in_calls.insert(tid);
-    }
+    for (auto &[tid, other] : tasks_)
+        if (other.space == task.space)
+            ranges.push_back(stack_at(other.tracee.registers().sp(), maps));
     for (const std::uint64_t sp : task.space->former_stacks())
         ranges.push_back(stack_at(sp, maps));
+    return ranges;
+}
+
+// And what the kernel is about to write for threads that are in a call: it may have begun.
+std::vector<AddressRange> Session::results_to_come(const Task &task) {
     constexpr std::uint64_t most_events = 1 << 20;
+    std::vector<AddressRange> ranges;
+    std::map<std::uint32_t, bool> in_calls; // whether the row of the call has been seen
+    for (const auto &[tid, other] : tasks_)
+        if (other.space == task.space && other.in_call)
+            in_calls[tid] = false;
     EventStream later(stream_.folder()); // of its own: it goes far
     const std::uint64_t end = std::min(later.size(), next_ + most_events);
     for (std::uint64_t seq = next_ + 1; seq < end && !in_calls.empty(); seq++) {
         const Event &event = later[seq];
-        if (event.kind == RG_SWITCH || event.kind == RG_CHECKSUM || event.kind == RG_DATA || !in_calls.erase(event.tid))
+        const auto found = in_calls.find(event.tid);
+        if (found == in_calls.end() || event.kind == RG_SWITCH || event.kind == RG_CHECKSUM)
             continue;
+        const bool is_written = event.kind == RG_WRITTEN && event.args[0] == RG_WRITTEN_PROCESS;
+        if (found->second && event.kind != RG_DATA) {
+            in_calls.erase(found);
+            continue;
+        }
         for (const Segment &segment : event.segments)
-            if (segment.flags & RG_SEG_OUT)
+            if (segment.flags & RG_SEG_OUT || (is_written && segment.arg == RG_SEG_MEMORY))
                 ranges.push_back({segment.address, segment.address + segment.bytes.size()});
+        found->second |= event.kind != RG_DATA && event.kind != RG_WRITTEN && event.kind != RG_MAPPED;
     }
     return ranges;
 }
@@ -73,18 +84,23 @@ void Session::compare_checksums(const Event &event, Task &task) {
                 others.push_back(address);
         }
     }
-    checksums_compared_++;
-    if (others.empty())
-        return;
-    const std::vector<AddressRange> undefined = undefined_memory(task);
-    std::erase_if(others, [&](std::uint64_t address) {
-        return std::any_of(undefined.begin(), undefined.end(), [&](const AddressRange &range) {
-            return range.start < address + page && address < range.end;
+    if (event.exit != checksum_time_ns_) // a large process has several rows
+        checksums_compared_++;
+    checksum_time_ns_ = event.exit;
+    auto leave_out = [&](const std::vector<AddressRange> &ranges) {
+        std::erase_if(others, [&](std::uint64_t address) {
+            return std::any_of(ranges.begin(), ranges.end(), [&](const AddressRange &range) {
+                return range.start < address + page && address < range.end;
+            });
         });
-    });
+    };
+    if (!others.empty())
+        leave_out(stacks(task));
+    if (!others.empty())
+        leave_out(results_to_come(task));
     if (!others.empty())
         diverge(event, task,
-                "its memory is not as it was: of the " + std::to_string(event.args[0]) + " pages that it had, " +
+                "its memory is not as it was: of " + std::to_string(event.args[0]) + " pages, " +
                     std::to_string(others.size()) + " have another checksum, the first at " + hex(others.front()));
 }
 

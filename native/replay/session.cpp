@@ -376,6 +376,16 @@ void Session::run_again_behind(std::uint64_t event) {
     passes_ = passes_before_;
 }
 
+namespace {
+
+// The stop, due to an event of another process.
+Stop told_of(Stop stop, std::uint64_t event) {
+    stop.event = event;
+    return stop;
+}
+
+} // namespace
+
 Stop Session::run_on() {
     insert_breakpoints();
     while (next_ < stream_.size()) {
@@ -404,11 +414,13 @@ Stop Session::run_on() {
             if (next_ >= request_.until_event)
                 return {StopKind::event, current_task()};
             watched_.reset();
-            if (event.kind == RG_WRITTEN) // to a file that others may have mapped
+            const std::uint64_t seq = next_++;
+            if (event.kind == RG_WRITTEN) { // to a file that others may have mapped
                 apply_change(event);
-            next_++;
+                apply_rows_of_change(tid);
+            }
             if (watched_)
-                return *watched_;
+                return told_of(*watched_, seq);
             continue;
         }
         Task &task = found->second;
@@ -416,27 +428,33 @@ Stop Session::run_on() {
         if (event.kind != RG_DATA && !is_late && !is_before_handler(event, task) &&
             !(happens_anywhere(event) && !is_killed_by_filter(event, task)) && !advance(task, goal_of(event, task)))
             return stop_;
+        // Looking for evidence may have gone so far that the event has been dropped.
+        const Event &here = stream_[next_];
         if (next_ >= request_.until_event)
             return {StopKind::event, task.tid};
-        if (request_.stops && told_ != next_ && stops_before(event, task)) {
+        if (request_.stops && told_ != next_ && stops_before(here, task)) {
             told_ = next_;
             return stop_;
         }
         watched_.reset();
-        const bool starts = event.kind == RG_START;
+        const bool starts = here.kind == RG_START;
         const std::uint32_t stepped = stepped_ && request_.step_tid == task.tid ? task.tid : 0;
-        apply(event, task);
-        next_++;
+        const bool is_change = here.kind == RG_WRITTEN, is_switch = here.kind == RG_SWITCH;
+        const bool is_others = task.pid != options_.focus;
+        apply(here, task);
+        const std::uint64_t seq = next_++;
+        if (is_change)
+            apply_rows_of_change(tid);
         steps_before_ = steps_, passes_before_ = passes_;
         if (watched_)
-            return *watched_;
+            return is_others ? told_of(*watched_, seq) : *watched_;
         if (starts) {
             apply_rows_of_start(task);
             if (task.pid == options_.focus && request_.stops)
                 return {StopKind::exec, task.tid};
             continue;
         }
-        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && event.kind != RG_SWITCH &&
+        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && !is_switch &&
             ++steps_ >= request_.steps)
             return {StopKind::step, stepped};
     }
@@ -771,6 +789,12 @@ void Session::apply_change(const Event &event) {
     if (const auto file = shared_.by_key.find(shared_.receiver); file != shared_.by_key.end())
         note_file_written(file->second->name(), event.args[3], event.args[5]);
     write_change(event);
+}
+
+// A change of much memory goes on in rows DATA: who is told of it sees all.
+void Session::apply_rows_of_change(std::uint32_t tid) {
+    while (next_ < stream_.size() && stream_[next_].kind == RG_DATA && stream_[next_].tid == tid)
+        write_change(stream_[next_++]);
 }
 
 void Session::write_change(const Event &event) {

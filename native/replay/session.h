@@ -72,9 +72,10 @@ struct Stop {
     int signal = 0;
     std::uint64_t address = 0; // what was accessed, or the breakpoint's
     BreakpointKind breakpoint = BreakpointKind::software;
-    int status = 0;           // wait status of a process that has ended
-    std::uint64_t steps = 0;  // instructions that were run one by one
-    std::uint64_t passes = 0; // how often the thread came to the program counter of the place that was asked for
+    int status = 0;              // wait status of a process that has ended
+    std::uint64_t event = ~0ull; // that has written, where that is another process's
+    std::uint64_t steps = 0;     // instructions that were run one by one
+    std::uint64_t passes = 0;    // how often the thread came to the program counter of the place that was asked for
 };
 
 struct RunRequest {
@@ -196,7 +197,8 @@ class Session {
     void compare_call(const Event &event, Task &task) const;
     void compare_memory(const Event &event, Task &task, bool at_enter) const;
     void compare_checksums(const Event &event, Task &task);
-    std::vector<AddressRange> undefined_memory(const Task &task);
+    std::vector<AddressRange> stacks(const Task &task);
+    std::vector<AddressRange> results_to_come(const Task &task);
     void write_results(const Event &event, Task &task);
     void note_written(const Task &task, std::uint64_t address, std::uint64_t length);
     void note_file_written(const std::string &object, std::uint64_t offset, std::uint64_t length);
@@ -205,6 +207,7 @@ class Session {
     void apply_rows_of_start(Task &task);
     void apply_change(const Event &event);
     void write_change(const Event &event);
+    void apply_rows_of_change(std::uint32_t tid);
     bool has_mapped(const std::string &name) const;
     void apply_fork(const Event &event);
     void apply_exec(const Event &event);
@@ -232,7 +235,7 @@ class Session {
     std::uint64_t passes_ = 0;                           // of the place that was asked for
     std::uint64_t steps_before_ = 0, passes_before_ = 0; // those two when the event before had happened
     unsigned place_misses_ = 0; // how often a place that is looked for was passed with other registers
-    std::uint64_t checksums_compared_ = 0;
+    std::uint64_t checksums_compared_ = 0, checksum_time_ns_ = 0;
     bool stepped_ = false; // the thread that is stepped has run its instruction, and is in a call
     std::vector<Breakpoint> breakpoints_;
     struct Inserted {

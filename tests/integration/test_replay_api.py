@@ -227,14 +227,16 @@ def test_the_last_writes_of_calls_by_way_of_a_file(record: Record) -> None:
     with api.open(record("mapped_write")) as recording, recording.replay() as r:
         (mmap,) = recording.events("evt.type = mmap and evt.rawarg.flags = 1")
         r.seek_end()
-        for value, former in ((8, 7), (7, 0)):
+        for call, value, former in (("write", 9, 8), ("pwrite64", 8, 7), ("pwrite64", 7, 0)):
             write = r.last_write(mmap.result + 4096, 4)
             assert write is not None
-            assert (write.call, write.new[0], write.old[0]) == ("pwrite64", value, former)
+            assert (write.call, write.new[0], write.old[0]) == (call, value, former)
+        assert r.last_write(mmap.result + 4096, 4) is None
         r.seek_end()
         write = r.last_write(r.symbol("given"), 4)
         assert write is not None
-        assert (write.call, write.new[0], write.old[0]) == ("pwrite64", 9, 1)
+        assert (write.call, write.new[0], write.old[0]) == ("pwrite64", 5, 1)
+        assert write.tid != mmap.tid
 
 
 def test_the_next_write(looked_at: Replay) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from pathlib import Path
@@ -28,6 +27,8 @@ PROGRAMS = (
     "threads_many",
     "timer_in_library",
 )
+# They may be over before the first checksum.
+SHORT = {"generated_code", "segv_on_alternate_stack", "shared_memory_file"}
 UNREAD = 8192
 
 pytest.importorskip("retrograde.replay._core", reason="the replayer's Python module is not built", exc_type=ImportError)
@@ -47,12 +48,14 @@ def _record(capture_program: Path, folder: Path, backend: str, program: Path, *o
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_memory_is_as_it_was(name: str, backend: str, capture_program: Path, tmp_path: Path) -> None:
+def test_memory_is_as_it_was(
+    name: str, backend: str, capture_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if (compiler := missing_compiler(ARCH)) is not None:
         pytest.skip(f"not installed: {compiler}")
     (program,) = (program for program in programs(ARCH) if program.name == name)
     build(ARCH, [program])
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     recording = _record(
         capture_program, tmp_path / "recording", backend, program.executable(ARCH), "--checksum-interval", "1ms"
     )
@@ -60,6 +63,7 @@ def test_memory_is_as_it_was(name: str, backend: str, capture_program: Path, tmp
     assert done.returncode == EXIT_DONE, done.stderr
     compared = re.search(r"([\d,]+) times the memory, in [\d.]+ s, no divergence", done.stderr)
     assert compared is not None, done.stderr
+    assert int(compared[1].replace(",", "")) > 0 or name in SHORT
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_a_byte_that_no_event_shows(other_byte: Path) -> None:
     assert done.returncode == EXIT_DONE, done.stderr
     done = retrograde("replay", "--check", "--checksums", str(other_byte))
     assert done.returncode == EXIT_DIVERGED, done.stderr
-    assert re.search(r"its memory is not as it was: of the \d+ pages that it had, 1 have another", done.stderr)
+    assert re.search(r"its memory is not as it was: of \d+ pages, 1 have another", done.stderr)
 
 
 def test_without_checksums_there_is_nothing_to_compare(capture_program: Path, tmp_path: Path) -> None:

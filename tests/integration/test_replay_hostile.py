@@ -48,7 +48,7 @@ def _replay(replayer: Path, recording: Path, canary: Path) -> subprocess.Complet
     canary.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(canary), **SANITIZERS}
     process = subprocess.Popen(
-        [str(replayer), "--echo", str(recording)],
+        [str(replayer), "--echo", "--checksums", str(recording)],
         cwd=canary,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -273,6 +273,7 @@ def bases(capture_program: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         if program.name in BASES:
             backend = "ebpf" if os.geteuid() == 0 else "ptrace"
             command = [str(capture_program), "--quiet", "--backend", backend, "--grade", "replay"]
+            command += ["--checksum-interval", "1ms"]
             command += ["--output", str(folder / program.name), "--", str(program.executable(ARCH))]
             subprocess.run(
                 [*command, *program.arguments],

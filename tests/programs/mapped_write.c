@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ int main(void) {
     pid_t parent = getpid(), child;
 
     unlink(name);
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* Yama lets no child write to its parent's memory */
     if (ftruncate(file, 8192) != 0)
         return 1;
     volatile int *mapped = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -24,11 +26,14 @@ int main(void) {
     if (child == 0) {
         value = 8;
         pwrite(file, &value, sizeof value, 4096);
+        lseek(file, 4096, SEEK_SET);
+        value = 9;
+        if (write(file, &value, sizeof value) != sizeof value)
+            return 2;
         snprintf(path, sizeof path, "/proc/%d/mem", parent);
         int memory = open(path, O_RDWR);
-        value = 9;
-        pwrite(memory, &value, sizeof value, (off_t)&given);
-        _exit(0);
+        value = 5;
+        _exit(pwrite(memory, &value, sizeof value, (off_t)&given) != sizeof value);
     }
     waitpid(child, NULL, 0);
     printf("%d %d %d\n", first, mapped[1024], given);

@@ -61,24 +61,20 @@ class RecordedEvents:
         return False
 
     def writing_call(self, number: int, pid: int, address: int, size: int) -> Event | None:
-        """Return the system call that wrote to a process's memory where it had come to an event: its own, or another's.
+        """Return the system call by which an event has written to a process's memory: its own call, or another's.
 
         It may have written to a file that is mapped, or to the memory of another process (the event WRITTEN).
         """
-        if self.writes(number, address, size):
-            return self.event(number)
-        writer = None
-        for at in range(number, number + _MOST_ROWS):
+        event = self.event(number)
+        if event is None or self.writes(number, address, size):
+            return event
+        if event.kind != Kind.WRITTEN:
+            return event if event.kind == Kind.SYSCALL and event.pid != pid else None
+        writer = event.tid
+        for at in range(number + 1, number + _MOST_ROWS):
             event = self.event(at)
-            if event is None:
-                return None
-            if event.kind == Kind.WRITTEN and writer is None:
-                writer = event.tid
-            elif event.kind == Kind.SYSCALL:
-                if event.tid == writer:
-                    return event
-                if writer is None and event.pid == pid:
-                    return None
+            if event is None or (event.tid == writer and event.kind == Kind.SYSCALL):
+                return event
         return None
 
     def call(self, number: int) -> str | None:

@@ -282,7 +282,9 @@ class Timeline:
     def _go_to_hit(self, hit: _Hit) -> None:
         if hit.stop.kind is StopKind.WATCHPOINT:
             # It is told behind the write, and is to be seen before it.
-            if not self._go_before(hit.moment, hit.mark):
+            if hit.stop.others_event is not None:
+                self.to_event(hit.stop.others_event)
+            elif not self._go_before(hit.moment, hit.mark):
                 self._go_back_from(hit.moment)  # a system call wrote
             return
         self._restore(hit.mark)
