@@ -70,6 +70,18 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
+def _sleeping_child(pid: int) -> int:
+    """Wait until a child executes sleep and is in its call, and return it."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for child in _children(pid):
+            if "sleep" in Path(f"/proc/{child}/comm").read_text():
+                time.sleep(0.3)
+                return child
+        time.sleep(0.02)
+    raise AssertionError("the command did not start")
+
+
 @pytest.mark.parametrize("buffer_size", ["8M", "1M", "64K"])
 def test_many_processes_lose_nothing(capture_program: Path, tmp_path: Path, buffer_size: str) -> None:
     calls = compiled("calls", tmp_path)
@@ -239,8 +251,7 @@ def test_targets_may_be_killed_while_held(capture_program: Path, tmp_path: Path)
 
 def test_somebody_elses_stop_still_stops(capture_program: Path, tmp_path: Path) -> None:
     capture = _start(capture_program, tmp_path / "r", "--", "/bin/sleep", "2")
-    time.sleep(0.5)
-    target = next(pid for pid in _children(capture.pid) if "sleep" in Path(f"/proc/{pid}/comm").read_text())
+    target = _sleeping_child(capture.pid)
     os.kill(target, signal.SIGSTOP)
     time.sleep(0.2)
     assert Path(f"/proc/{target}/stat").read_text().rpartition(")")[2].split()[0] in "tT"
@@ -255,8 +266,7 @@ def test_somebody_elses_stop_still_stops(capture_program: Path, tmp_path: Path) 
 
 def test_interrupt_ends_cleanly_and_spares_the_target(capture_program: Path, tmp_path: Path) -> None:
     capture = _start(capture_program, tmp_path / "r", "--", "/bin/sleep", "30")
-    time.sleep(0.5)
-    target = next(pid for pid in _children(capture.pid) if "sleep" in Path(f"/proc/{pid}/comm").read_text())
+    target = _sleeping_child(capture.pid)
     capture.send_signal(signal.SIGINT)
     try:
         assert capture.wait(timeout=20) == 0, (tmp_path / "talk").read_text()
