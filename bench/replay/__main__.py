@@ -31,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-replay", action="store_true", help="stop after recording")
     parser.add_argument("--results", type=Path, default=FOLDER / "results.jsonl", help="where they are kept")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the report there")
+    parser.add_argument("--remark", metavar="TEXT", help="what a reader of the report must know besides")
     parser.add_argument("--list", action="store_true", help="name the runs and numbers, and what is missing here")
     return parser.parse_args()
 
@@ -119,7 +120,7 @@ def main() -> int:
             print(f"{number.name:22} {row.get('text', row.get('message'))}", flush=True)
             keep(row)
     if arguments.write is not None:
-        arguments.write.write_text(report.report(_kept(arguments.results)), encoding="utf-8")
+        arguments.write.write_text(report.report(_kept(arguments.results), arguments.remark), encoding="utf-8")
     return 0
 
 

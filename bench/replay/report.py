@@ -84,11 +84,12 @@ def _numbers(rows: dict[str, Row]) -> list[str]:
     return lines
 
 
-def report(rows: dict[str, Row]) -> str:
+def report(rows: dict[str, Row], remark: str | None = None) -> str:
     """Return the page.
 
     Args:
         rows: the results by name, runs and numbers.
+        remark: what a reader must know besides.
     """
     runs = [rows[run.name] for run in RUNS if run.name in rows]
     replayed = [row for row in runs if row["replayed"]]
@@ -105,6 +106,7 @@ def report(rows: dict[str, Row]) -> str:
         "",
         method,
         "",
+        *([remark, ""] if remark else []),
         f"Linux {platform.release()}, {platform.machine()}, {os.cpu_count()} CPUs; Retrograde {commits}.",
         "",
     ]
