@@ -1,6 +1,7 @@
 #include "capture/memory_checksums.h"
 
 #include "base/page_checksum.h"
+#include "base/pagemap.h"
 #include "base/unique_fd.h"
 #include "capture/memory_map.h"
 
@@ -89,7 +90,7 @@ std::vector<WireRecord> checksum_memory(pid_t pid, pid_t tid, std::uint64_t time
     Rows rows(make_event(RG_CHECKSUM, -1, pid, tid, time));
     for (const Mapping &mapping : read_memory_map(tid)) // the main thread may be gone
         if (!mapping.is_shared() && mapping.length() <= longest_mapping)
-            visit_pages(tid, mapping, [&](std::uint64_t address, PageState page) {
+            visit_pages(tid, mapping.start, mapping.end, [&](std::uint64_t address, PageState page) {
                 if (page.is_there && !page.is_of_file)
                     rows.add(address);
             });

@@ -1,13 +1,10 @@
 #include "capture/memory_map.h"
 
-#include "base/unique_fd.h"
 #include "capture/process_facts.h"
 
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace retrograde {
 
@@ -43,25 +40,6 @@ std::vector<Mapping> read_memory_map(pid_t pid) {
         at = end + 1;
     }
     return map;
-}
-
-void visit_pages(pid_t pid, const Mapping &mapping,
-                 const std::function<void(std::uint64_t address, PageState page)> &visit) {
-    constexpr std::uint64_t present_or_swapped = 3ull << 62, of_file = 1ull << 61;
-    constexpr std::size_t at_once = 8192;
-    static const auto page_size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    const UniqueFd pages(::open(("/proc/" + std::to_string(pid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
-    std::vector<std::uint64_t> entries(at_once);
-    std::uint64_t at = mapping.start;
-    while (at < mapping.end) {
-        const std::size_t wanted = std::min<std::size_t>(at_once, (mapping.end - at) / page_size);
-        const ssize_t got = ::pread(pages.get(), entries.data(), wanted * sizeof entries[0],
-                                    static_cast<off_t>(at / page_size * sizeof entries[0]));
-        if (got != static_cast<ssize_t>(wanted * sizeof entries[0]))
-            return;
-        for (std::size_t i = 0; i < wanted; i++, at += page_size)
-            visit(at, {(entries[i] & present_or_swapped) != 0, (entries[i] & of_file) != 0});
-    }
 }
 
 std::vector<Mapping> cut_to(std::vector<Mapping> map, std::uint64_t start, std::uint64_t end) {

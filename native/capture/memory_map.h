@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -27,15 +26,6 @@ struct Mapping {
 };
 
 std::vector<Mapping> read_memory_map(pid_t pid);
-
-struct PageState {
-    bool is_there;   // in memory or swapped out
-    bool is_of_file; // or of shared memory
-};
-// Visits the pages of a mapping in order, as far as /proc/PID/pagemap can be read (Documentation/admin-guide/mm/
-// pagemap.rst).
-void visit_pages(pid_t pid, const Mapping &mapping,
-                 const std::function<void(std::uint64_t address, PageState page)> &visit);
 
 // The parts of the map that lie in [start, end).
 std::vector<Mapping> cut_to(std::vector<Mapping> map, std::uint64_t start, std::uint64_t end);

@@ -1,5 +1,6 @@
 #include "capture/replay_state.h"
 
+#include "base/pagemap.h"
 #include "capture/process_facts.h"
 #include "capture/registers.h"
 #include "capture/wire_record.h"
@@ -159,22 +160,21 @@ void ReplayState::note_file(pid_t tid, const Mapping &mapping) {
 void ReplayState::add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const {
     if (!mapping.is_readable())
         return;
-    std::uint64_t length = mapping.length();
-    if (mapping.has_file()) {
-        struct stat status {};
-        if (!stat_mapped_file(tid, mapping, status) || !S_ISREG(status.st_mode))
-            return; // a device's memory is not to be read by others than its program
-        // Behind the end of the file there is nothing.
-        const auto size = static_cast<std::uint64_t>(status.st_size);
-        length = size > mapping.offset ? std::min(length, page_end(size - mapping.offset)) : 0;
-        add_data_of_file(rows, tid, mapping, length);
+    if (mapping.path.starts_with("[vdso]")) {
+        rows.copy(ProcessMemory(tid), {mapping.start, mapping.length(), mapping.length(), RG_SEG_MEMORY, 0});
         return;
-    } else if (!mapping.path.starts_with("[vdso]")) {
+    }
+    if (!mapping.has_file()) {
         add_pages(rows, tid, mapping);
         return;
     }
-    if (length > 0)
-        rows.copy(ProcessMemory(tid), {mapping.start, length, length, RG_SEG_MEMORY, 0});
+    struct stat status {};
+    if (!stat_mapped_file(tid, mapping, status) || !S_ISREG(status.st_mode))
+        return; // a device's memory is not to be read by others than its program
+    // Behind the end of the file there is nothing.
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    if (size > mapping.offset)
+        add_data_of_file(rows, tid, mapping, std::min(mapping.length(), page_end(size - mapping.offset)));
 }
 
 // Of the beginning of a mapping of a file, so many bytes long, what is no hole of the file: holes are zero (lseek(2)).
@@ -205,7 +205,7 @@ void ReplayState::add_pages(EventRows &rows, pid_t tid, const Mapping &mapping) 
         if (run < at)
             rows.copy(memory, {run, at - run, at - run, RG_SEG_MEMORY, 0});
     };
-    visit_pages(tid, mapping, [&](std::uint64_t at, PageState page) {
+    visit_pages(tid, mapping.start, mapping.end, [&](std::uint64_t at, PageState page) {
         if (page.is_there)
             return;
         end_run(at);

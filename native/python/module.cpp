@@ -132,8 +132,7 @@ NB_MODULE(_core, module) {
         .def_rw("signal", &Stop::signal)
         .def_rw("address", &Stop::address)
         .def_rw("status", &Stop::status)
-        .def_prop_ro("others_event",
-                     [](const Stop &stop) { return stop.event == ~0ull ? std::optional<std::uint64_t>() : stop.event; })
+        .def_ro("others_event", &Stop::event)
         .def_ro("steps", &Stop::steps)
         .def_ro("passes", &Stop::passes)
         .def_prop_ro("breakpoint", [](const Stop &stop) { return static_cast<int>(stop.breakpoint); });

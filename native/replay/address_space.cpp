@@ -2,6 +2,7 @@
 
 #include "base/failure.h"
 #include "base/hex.h"
+#include "base/pagemap.h"
 #include "replay/stub.h"
 
 #include <algorithm>
@@ -375,21 +376,24 @@ void AddressSpace::unshare(Tracee &copy, const std::map<std::string, std::shared
     }
 }
 
-// Of a private mapping of a file, the pages that are no longer the file's (Documentation/admin-guide/mm/pagemap.rst).
+void AddressSpace::note_stack(std::uint64_t sp) {
+    constexpr std::size_t most = 4096;
+    if (stacks_.size() < most)
+        stacks_.insert(sp / page * page);
+}
+
+// Of a private mapping of a file, the pages that are no longer the file's.
 std::vector<AddressSpace::Bytes> AddressSpace::own_pages(pid_t tid, std::uint64_t start, std::uint64_t end) {
-    constexpr std::uint64_t present = 1ull << 63, swapped = 1ull << 62, of_a_file = 1ull << 61;
-    const UniqueFd pages(::open(("/proc/" + std::to_string(tid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
     std::vector<Bytes> found;
-    for (std::uint64_t at = start; at < end; at += page) {
-        std::uint64_t entry = 0;
-        if (::pread(pages.get(), &entry, sizeof entry, static_cast<off_t>(at / page * sizeof entry)) != sizeof entry)
-            throw system_failure("cannot tell which pages a replayed process has written");
-        if (!(entry & (present | swapped)) || entry & of_a_file)
-            continue;
+    const bool is_told = visit_pages(tid, start, end, [&](std::uint64_t at, PageState state) {
+        if (!state.is_there || state.is_of_file)
+            return;
         Bytes bytes{at, std::vector<unsigned char>(page)};
         if (read_memory(tid, at, bytes.data.data(), page) == page)
             found.push_back(std::move(bytes));
-    }
+    });
+    if (!is_told)
+        throw system_failure("cannot tell which pages a replayed process has written");
     return found;
 }
 

@@ -39,10 +39,7 @@ class AddressSpace {
     const std::string &program() const { return program_; }
 
     // Some thread's stack pointer was here, and is elsewhere now.
-    void note_stack(std::uint64_t sp) {
-        if (stacks_.size() < most_stacks)
-            stacks_.insert(sp / page * page);
-    }
+    void note_stack(std::uint64_t sp);
     // To within a page.
     const std::set<std::uint64_t> &former_stacks() const { return stacks_; }
 
@@ -67,9 +64,6 @@ class AddressSpace {
     static std::vector<Bytes> own_pages(pid_t tid, std::uint64_t start, std::uint64_t end);
     void move_break(Tracee &tracee, std::uint64_t to);
     void remember(const std::vector<Mapping> &mappings);
-
-    static constexpr std::uint64_t page = 4096;
-    static constexpr std::size_t most_stacks = 4096;
 
     std::uint64_t break_ = 0;
     std::set<std::uint64_t> stacks_;

@@ -2,15 +2,12 @@
 #include "replay/jump_breakpoint.h"
 
 #include "base/failure.h"
-#include "base/unique_fd.h"
+#include "base/pagemap.h"
 #include "replay/maps.h"
 
 #include <algorithm>
-#include <fcntl.h>
-#include <string>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 namespace retrograde {
 
@@ -28,17 +25,12 @@ bool is_reservation(const Mapping &mapping) {
            mapping.end - mapping.start >= least;
 }
 
-// Whether there is anything in a range (Documentation/admin-guide/mm/pagemap.rst), or it can't be told.
+// Whether there is anything in a range, or it can't be told.
 bool has_pages(pid_t tid, std::uint64_t start, std::uint64_t length) {
-    constexpr std::uint64_t present_or_swapped = 3ull << 62;
-    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    const UniqueFd pages(::open(("/proc/" + std::to_string(tid) + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
-    std::vector<std::uint64_t> entries((length + page - 1) / page);
-    const std::size_t bytes = entries.size() * sizeof entries[0];
-    return ::pread(pages.get(), entries.data(), bytes, static_cast<off_t>(start / page * sizeof entries[0])) !=
-               static_cast<ssize_t>(bytes) ||
-           std::any_of(entries.begin(), entries.end(),
-                       [](std::uint64_t entry) { return (entry & present_or_swapped) != 0; });
+    bool has = false;
+    const bool is_told =
+        visit_pages(tid, start, start + length, [&](std::uint64_t, PageState page) { has |= page.is_there; });
+    return has || !is_told;
 }
 
 } // namespace
@@ -54,9 +46,7 @@ FreeMemory::FreeMemory(pid_t tid, std::uint64_t highest) : highest_(highest) {
 bool FreeMemory::has(std::uint64_t start, std::uint64_t end) const {
     constexpr std::uint64_t lowest = 1 << 20;
     auto overlaps = [=](const Range &range) { return range.first < end && start < range.second; };
-    auto cuts = [=](const Range &range) {
-        return range.first < end && start < range.second && (start < range.first || range.second < end);
-    };
+    auto cuts = [=](const Range &range) { return overlaps(range) && (start < range.first || range.second < end); };
     return start >= lowest && end <= highest_ && end >= start && std::none_of(used_.begin(), used_.end(), overlaps) &&
            std::none_of(reserved_.begin(), reserved_.end(), cuts);
 }

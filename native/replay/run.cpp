@@ -151,12 +151,13 @@ class Session::Way {
 // much.
 std::optional<Session::Way> Session::begin_way(const Task &task, const Goal &goal) {
     constexpr std::uint64_t least_ns = 200'000; // less may have gone by in the kernel
-    const bool has_begun = std::exchange(begun_, next_) == next_;
-#if defined(__aarch64__) // time is no measure under emulation: code is slow when it runs for the first time
-    if (goal.kind == Goal::place)
-        return std::nullopt;
+#if defined(__x86_64__)
+    constexpr bool time_tells = true;
+#else // under emulation code is slow when it runs for the first time
+    constexpr bool time_tells = false;
 #endif
-    if (has_begun || goal.kind != Goal::place || next_ == 0 || at_once_.contains(next_))
+    const bool has_begun = std::exchange(begun_, next_) == next_;
+    if (!time_tells || has_begun || goal.kind != Goal::place || next_ == 0 || at_once_.contains(next_))
         return std::nullopt;
     const std::uint64_t recorded = recorded_ns();
     if (recorded < least_ns)

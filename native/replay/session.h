@@ -72,10 +72,10 @@ struct Stop {
     int signal = 0;
     std::uint64_t address = 0; // what was accessed, or the breakpoint's
     BreakpointKind breakpoint = BreakpointKind::software;
-    int status = 0;              // wait status of a process that has ended
-    std::uint64_t event = ~0ull; // that has written, where that is another process's
-    std::uint64_t steps = 0;     // instructions that were run one by one
-    std::uint64_t passes = 0;    // how often the thread came to the program counter of the place that was asked for
+    int status = 0;                     // wait status of a process that has ended
+    std::optional<std::uint64_t> event; // that has written, where that is another process's
+    std::uint64_t steps = 0;            // instructions that were run one by one
+    std::uint64_t passes = 0; // how often the thread came to the program counter of the place that was asked for
 };
 
 struct RunRequest {
