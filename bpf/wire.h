@@ -67,6 +67,9 @@ enum rg_trap { /* argument 0 of a TRAP */
 	       RG_TRAP_RDTSCP = 1,
 	       RG_TRAP_CPUID = 2,
 	       RG_TRAP_CNTVCT = 3,
+	       RG_TRAP_RDRAND = 4,
+	       RG_TRAP_RDSEED = 5,
+	       RG_TRAP_RDPID = 6,
 };
 
 enum rg_written { /* argument 0 of a WRITTEN */

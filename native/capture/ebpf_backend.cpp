@@ -12,7 +12,6 @@
 #include "capture/ring.h"
 #include "capture/signal_recorder.h"
 #include "capture/tracer.h"
-#include "capture/trapped_instructions.h"
 
 #include "base/failure.h"
 
@@ -90,7 +89,6 @@ class EbpfBackend : public Backend {
     void on_start(pid_t tid);
 #endif
     void on_signal(pid_t tid, int signal);
-    std::optional<WireRecord> carry_out(pid_t tid, int signal);
     void strike(pid_t tid, int signal);
     void at_handler(pid_t tid, bool there);
     int on_last_stop(pid_t tid, int signal);
@@ -583,12 +581,8 @@ void EbpfBackend::on_signal(pid_t tid, int signal) {
     pending_.emplace(now, std::move(later));
 }
 
-std::optional<WireRecord> EbpfBackend::carry_out(pid_t tid, int signal) {
-    return replay_->belief().forbids_counter(tid) ? std::nullopt : carry_out_trapped(tid, signal);
-}
-
 void EbpfBackend::strike(pid_t tid, int signal) {
-    if (auto trap = carry_out(tid, signal)) {
+    if (auto trap = replay_->carry_out_trapped(tid, signal)) {
         add_pending(std::move(*trap));
         tracer_->deliver(tid, 0);
     } else if (auto row = signals_.strike(tid, signal, programs_.live_threads() == 1, true)) {
@@ -601,12 +595,10 @@ void EbpfBackend::strike(pid_t tid, int signal) {
 
 // Returns the signal that is to be delivered.
 int EbpfBackend::on_last_stop(pid_t tid, int signal) {
-    const auto trap = carry_out(tid, signal);
+    const auto trap = replay_->carry_out_trapped(tid, signal);
     if (trap)
         write(wire_event(*trap));
-    if (!replay_->belief().forbids_counter(tid))
-        stop_trapping(tid);
-    replay_->belief().give_back(tid);
+    replay_->let_go(tid);
     return trap ? 0 : signal;
 }
 

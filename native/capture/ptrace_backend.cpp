@@ -5,7 +5,6 @@
 #include "capture/ptrace_backend.h"
 
 #include "capture/requirements.h"
-#include "capture/trapped_instructions.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -272,11 +271,8 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
         on_first_stop(tid, thread);
     }
     write_cut_off(thread);
-    if (replay_) {
-        if (!replay_->belief().forbids_counter(tid))
-            stop_trapping(tid);
-        replay_->belief().give_back(tid);
-    }
+    if (replay_)
+        replay_->let_go(tid);
     ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(passed_on));
     threads_.erase(tid);
 }

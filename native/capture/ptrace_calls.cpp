@@ -2,7 +2,6 @@
 
 #include "base/restart.h"
 #include "capture/syscall_table.h"
-#include "capture/trapped_instructions.h"
 
 #include <algorithm>
 #include <linux/audit.h>
@@ -133,7 +132,7 @@ void PtraceBackend::add_checksums(const rg_event &call) {
 }
 
 std::optional<WireRecord> PtraceBackend::carry_out(pid_t tid, int signal) {
-    return !replay_ || replay_->belief().forbids_counter(tid) ? std::nullopt : carry_out_trapped(tid, signal);
+    return replay_ ? replay_->carry_out_trapped(tid, signal) : std::nullopt;
 }
 
 // A call that will never end as far as the recording goes.

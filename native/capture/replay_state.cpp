@@ -1,14 +1,18 @@
 #include "capture/replay_state.h"
 
+#include "base/clock.h"
 #include "base/pagemap.h"
 #include "capture/process_facts.h"
 #include "capture/registers.h"
+#include "capture/trapped_instructions.h"
 #include "capture/wire_record.h"
 
 #include <algorithm>
 #if defined(__aarch64__)
+#include <asm/hwcap.h>
 #include <asm/ptrace.h>
 #endif
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -55,15 +59,27 @@ std::uint64_t find_auxiliary_vector(const ProcessMemory &memory, std::uint64_t s
     return 0;
 }
 
-// The program asks for the time by system calls then, which are recorded.
-void hide_vdso(pid_t tid, const ProcessMemory &memory, std::uint64_t sp) {
+// Without the vDSO the program asks for the time by system calls, which are recorded; and it asks for random numbers
+// where it does not know of the instructions for them.
+void hide_what_is_not_recorded(pid_t tid, const ProcessMemory &memory, std::uint64_t sp) {
     struct {
         std::uint64_t type, value;
     } entry{};
+    auto poke = [tid](std::uint64_t at, std::uint64_t word) {
+        ::ptrace(PTRACE_POKEDATA, tid, reinterpret_cast<void *>(at), word);
+    };
     std::uint64_t at = find_auxiliary_vector(memory, sp);
-    for (; at && memory.get(at, entry) && entry.type != AT_NULL; at += sizeof entry)
+    for (; at && memory.get(at, entry) && entry.type != AT_NULL; at += sizeof entry) {
         if (entry.type == AT_SYSINFO_EHDR)
-            ::ptrace(PTRACE_POKEDATA, tid, reinterpret_cast<void *>(at), AT_IGNORE);
+            poke(at, AT_IGNORE);
+#if defined(__aarch64__)
+#ifndef HWCAP2_RNG
+#define HWCAP2_RNG (1 << 16) // Linux 5.6
+#endif
+        if (entry.type == AT_HWCAP2)
+            poke(at + sizeof entry.type, entry.value & ~std::uint64_t{HWCAP2_RNG});
+#endif
+    }
 }
 
 // The 47th field of /proc/PID/stat; the second is a name with anything in it.
@@ -111,7 +127,7 @@ void ReplayState::write_start(pid_t tid, std::uint64_t now) {
     }
     const ProcessMemory memory(tid);
     const std::uint64_t sp = stack_pointer(registers);
-    hide_vdso(tid, memory, sp);
+    hide_what_is_not_recorded(tid, memory, sp);
     rg_event event = make_event(RG_START, -1, tid, tid, now); // exec leaves the main thread alone
     event.args[0] = start_of_heap(tid);
     event.args[1] = stack_limit(tid);
@@ -137,7 +153,46 @@ void ReplayState::write_start(pid_t tid, std::uint64_t now) {
         if (mapping.path == "[vdso]" || mapping.is_writable() || (mapping.has_file() && images[i].empty()))
             add_content(rows, tid, mapping);
     }
+    for (const Mapping &mapping : map)
+        patch(rows, tid, mapping);
     rows.finish();
+}
+
+void ReplayState::patch(EventRows &rows, pid_t tid, const Mapping &mapping) {
+    const PatchedInstructions::Patches patches = patched_.patch(tid, mapping);
+    for (const PatchedInstructions::Patch &patch : patches.list)
+        rows.add(RG_SEG_MEMORY, 0, patch.address, {&patch.byte, 1});
+    if (patches.is_doubtful)
+        unfaithful_.add("random numbers from instructions (rdrand, rdseed) of " + mapping.path, writer_.events());
+}
+
+std::optional<WireRecord> ReplayState::carry_out_trapped(pid_t tid, int signal) const {
+    siginfo_t info{};
+    GeneralRegisters registers{};
+    if ((signal != SIGSEGV && signal != SIGILL) || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 ||
+        !read_registers(tid, registers))
+        return std::nullopt;
+    const std::uint64_t address = program_counter(registers);
+    std::optional<rg_trap> which;
+    if (signal == SIGSEGV && info.si_code == SI_KERNEL && !belief_.forbids_counter(tid))
+        which = carry_out_counter(tid);
+    else if (signal == SIGILL && info.si_code == ILL_ILLOPN)
+        which = patched_.carry_out(tid);
+    if (!which)
+        return std::nullopt;
+    rg_event event = make_event(RG_TRAP, -1, read_process_facts(tid).pid, tid, now_ns());
+    event.args[0] = *which;
+    event.args[1] = address;
+    WireRecordBuilder row(event);
+    row.add(RG_SEG_REGISTERS, 0, 0, read_register_set(tid, NT_PRSTATUS));
+    return row.take();
+}
+
+void ReplayState::let_go(pid_t tid) const {
+    patched_.restore(tid);
+    if (!belief_.forbids_counter(tid))
+        stop_trapping(tid);
+    belief_.give_back(tid);
 }
 
 void ReplayState::add_map(EventRows &rows, pid_t tid, const std::vector<Mapping> &map,
@@ -255,6 +310,7 @@ void ReplayState::write_mapped(const rg_event &call) {
             files_.mapped(map[i], tid, call.args[4]);
         if (images[i].empty() || map[i].changes_unseen())
             add_content(rows, tid, map[i]);
+        patch(rows, tid, map[i]);
     }
     rows.finish();
 }

@@ -6,10 +6,13 @@
 #include "capture/event_writer.h"
 #include "capture/images.h"
 #include "capture/options.h"
+#include "capture/patched_instructions.h"
 #include "capture/scheduling_belief.h"
 #include "capture/unfaithful.h"
+#include "capture/wire_record.h"
 #include "capture/written_files.h"
 
+#include <optional>
 #include <sys/types.h>
 #include <vector>
 
@@ -34,6 +37,13 @@ class ReplayState {
 
     // Writes what stands before the row of a call, whose thread is stopped behind it: MAPPED, WRITTEN.
     void write_before(const rg_event &call);
+
+    // A thread has stopped before the delivery of a signal. Where that is the trap of an instruction whose result is to
+    // be recorded, carries it out and returns its TRAP row: the signal is to be dropped then.
+    std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal) const;
+    // Gives a stopped thread back what was taken from it, as it is to go on without us.
+    void let_go(pid_t tid) const;
+
     // Whether a file of an overlay file system has been mapped shared.
     bool has_shared_overlay() const { return has_shared_overlay_; }
     // The files whose content comes from more than their images (END, "written").
@@ -51,6 +61,7 @@ class ReplayState {
 
   private:
     void add_map(EventRows &rows, pid_t tid, const std::vector<Mapping> &map, std::vector<std::string> &images);
+    void patch(EventRows &rows, pid_t tid, const Mapping &mapping);
     void note_file(pid_t tid, const Mapping &mapping);
     void note_sharing(pid_t tid, const Mapping &mapping);
     void add_content(EventRows &rows, pid_t tid, const Mapping &mapping) const;
@@ -60,6 +71,7 @@ class ReplayState {
     EventWriter &writer_;
     Images images_;
     WrittenFiles files_;
+    PatchedInstructions patched_;
     SchedulingBelief belief_;
     UnfaithfulList unfaithful_;
     bool has_shared_overlay_ = false;

@@ -1,12 +1,9 @@
 #include "capture/trapped_instructions.h"
 
-#include "base/clock.h"
 #include "capture/call_memory.h"
 #include "capture/injected_call.h"
-#include "capture/process_facts.h"
 #include "capture/registers.h"
 
-#include <csignal>
 #include <cstring>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -81,22 +78,12 @@ void stop_trapping(pid_t tid) {
 #endif
 }
 
-std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal) {
-    siginfo_t info{};
+std::optional<rg_trap> carry_out_counter(pid_t tid) {
     GeneralRegisters registers{};
-    if (signal != SIGSEGV || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_code != SI_KERNEL ||
-        !read_registers(tid, registers))
+    if (!read_registers(tid, registers))
         return std::nullopt;
-    const std::uint64_t address = program_counter(registers);
     const std::optional<rg_trap> which = carry_out(ProcessMemory(tid), registers);
-    if (!which || !write_registers(tid, registers))
-        return std::nullopt;
-    rg_event event = make_event(RG_TRAP, -1, read_process_facts(tid).pid, tid, now_ns());
-    event.args[0] = *which;
-    event.args[1] = address;
-    WireRecordBuilder row(event);
-    row.add(RG_SEG_REGISTERS, 0, 0, read_register_set(tid, NT_PRSTATUS));
-    return row.take();
+    return which && write_registers(tid, registers) ? which : std::nullopt;
 }
 
 } // namespace retrograde

@@ -2,7 +2,7 @@
 // the capture carries them out in the thread's stead.
 #pragma once
 
-#include "capture/wire_record.h"
+#include "wire.h"
 
 #include <cstdint>
 #include <optional>
@@ -19,8 +19,8 @@ void trap_instructions();
 // Undoes that for a thread in a ptrace-stop, which is to go on without us.
 void stop_trapping(pid_t tid);
 
-// A thread has stopped before the delivery of a signal. Where it is the trap of such an instruction, carries it out and
-// returns its TRAP row: the signal is to be dropped then.
-std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal);
+// A stopped thread has come to such an instruction: changes its registers as the instruction would, and returns which
+// it was; nothing where it was none.
+std::optional<rg_trap> carry_out_counter(pid_t tid);
 
 } // namespace retrograde

@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 
 #include "base/failure.h"
+#include "base/vector_instruction.h"
 
 #include <algorithm>
 #include <array>
@@ -116,44 +117,13 @@ std::optional<Instruction> Decoder::decode(const cs_insn &insn) const {
     return found;
 }
 
-// An instruction with a VEX or EVEX prefix, many of which capstone 4 does not know: their lengths follow a rule
-// (Intel SDM volume 2, 2.3 and 2.7). None of them is a jump.
 std::optional<Instruction> decode_vector(std::span<const unsigned char> bytes, std::uint64_t address) {
-    constexpr std::size_t longest = 15;
-    if (bytes.size() < longest)
+    const std::optional<VectorInstruction> measured = measure_vector_instruction(bytes);
+    if (!measured)
         return std::nullopt;
-    std::size_t at = 0;
-    unsigned map = 1;
-    switch (bytes[0]) {
-    case 0xc5:
-        at = 2;
-        break;
-    case 0xc4:
-        map = bytes[1] & 0x1f, at = 3;
-        break;
-    case 0x62:
-        map = bytes[1] & 0x07, at = 4;
-        break;
-    default:
-        return std::nullopt;
-    }
-    const unsigned opcode = bytes[at++];
-    const bool has_immediate = map == 3 || (map == 1 && ((opcode >= 0x70 && opcode <= 0x73) || opcode == 0xc2 ||
-                                                         opcode == 0xc4 || opcode == 0xc5 || opcode == 0xc6));
     Instruction found{address, {}, 0};
-    if (!(map == 1 && opcode == 0x77)) { // vzeroupper has no operands
-        const unsigned modrm = bytes[at++], mode = modrm >> 6, base = modrm & 7;
-        if (mode != 3 && base == 4) {
-            const unsigned sib = bytes[at++];
-            at += mode == 0 && (sib & 7) == 5 ? 4 : 0;
-        } else if (mode == 0 && base == 5) {
-            found.displacement_at = at;
-            at += 4;
-        }
-        at += mode == 1 ? 1 : mode == 2 ? 4 : 0;
-    }
-    at += has_immediate;
-    found.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    found.bytes.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(measured->length));
+    found.displacement_at = measured->displacement_at;
     return found;
 }
 

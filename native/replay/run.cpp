@@ -1,6 +1,7 @@
 // Running a thread from one of its events to the next, and what can stop it on the way.
 #include "replay/session.h"
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/restart.h"
 #include "replay/counter_mode.h"
@@ -166,24 +167,33 @@ std::optional<Session::Way> Session::begin_way(const Task &task, const Goal &goa
     const Event &before = stream_[next_ - 1];
     if (before.tid != task.tid || (before.kind != RG_SYSCALL && before.kind != RG_TRAP))
         return std::nullopt;
+    // Nobody comes twice to an instruction that traps.
+    if (next_ + 1 < stream_.size())
+        if (const Event &behind = stream_[next_ + 1];
+            behind.tid == task.tid && behind.kind == RG_TRAP && behind.args[1] == goal.registers->pc())
+            return std::nullopt;
     return Way(process_cpu_ns(task.tracee.process()), recorded);
 }
 
 // Stops a thread that has run far longer than when it was recorded, and so may run for ever: it has passed the place
-// where a signal would have ended a loop.
+// where a signal would have ended a loop. Of its own time, what places with other registers took does not count, which
+// is guessed; of all time, what they may take at the very most does.
 void Session::look_for_lost(const Task &task) {
 #if defined(__x86_64__)
     constexpr std::uint64_t factor = 20, least_ns = 1'000'000'000, miss_ns = 100'000;
+    constexpr std::uint64_t factor_of_all = 5'000, least_of_all_ns = 20'000'000'000;
 #else // under emulation a few milliseconds of the recording have taken seconds
     constexpr std::uint64_t factor = 20, least_ns = 20'000'000'000, miss_ns = 1'000'000;
+    constexpr std::uint64_t factor_of_all = 20'000, least_of_all_ns = 60'000'000'000;
 #endif
     if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
         return;
-    const std::uint64_t now = process_cpu_ns(task.tracee.process());
+    const std::uint64_t cpu = process_cpu_ns(task.tracee.process()), now = read_clock_ns(CLOCK_MONOTONIC);
     if (std::exchange(tick_event_, next_) != next_)
-        tick_cpu_ns_ = now;
+        tick_cpu_ns_ = cpu, tick_ns_ = now;
     const std::uint64_t limit = factor * recorded_ns() + least_ns + place_misses_ * miss_ns;
-    if (now > tick_cpu_ns_ && now - tick_cpu_ns_ > limit)
+    const std::uint64_t limit_of_all = factor_of_all * recorded_ns() + least_of_all_ns;
+    if ((cpu > tick_cpu_ns_ && cpu - tick_cpu_ns_ > limit) || now - tick_ns_ > limit_of_all)
         stop_running(is_lost_);
 }
 
@@ -324,8 +334,6 @@ class Session::PlaceFinder {
             return false;
         if (jump_->leave_pad(tracee, trapped)) {
             count();
-            if (!session_.is_at_place(task_, goal_) && ++near_misses_ > most_near_misses)
-                is_useless_ = true, take_out();
             return true;
         }
         const bool is_invalid = trapped || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);
@@ -344,8 +352,6 @@ class Session::PlaceFinder {
     }
 
   private:
-    static constexpr unsigned most_near_misses = 1u << 20;
-
     // Adds what the jump has counted since the last time.
     void count() {
         const std::uint64_t passes = jump_->passes(task_.tracee);
@@ -451,7 +457,6 @@ class Session::PlaceFinder {
     Task &task_;
     const Goal &goal_;
     std::unique_ptr<JumpBreakpoint> jump_;
-    unsigned near_misses_ = 0;
     bool is_useless_ = false, is_tracing_ = false, is_before_ = false;
     std::optional<RepeatedString> string_; // at the place
     std::uint64_t traced_from_ = 0, counted_ = 0;

@@ -256,8 +256,11 @@ Session::Goal Session::goal_of(const Event &event, Task &task) {
                              doubted == doubted_.end() ? std::set<std::uint64_t>() : doubted->second)};
         }
         return {Goal::call, 0, {}, {}};
-    case RG_TRAP:
-        return {Goal::signal, SIGSEGV, {}, {}};
+    case RG_TRAP: {
+        const bool is_patched = event.args[0] == RG_TRAP_RDRAND || event.args[0] == RG_TRAP_RDSEED ||
+                                event.args[0] == RG_TRAP_RDPID;
+        return {Goal::signal, is_patched ? SIGILL : SIGSEGV, {}, {}};
+    }
     default:
         return {Goal::call, 0, {}, {}};
     }
@@ -316,6 +319,7 @@ Stop Session::run(const RunRequest &request) {
             session.remove_breakpoints();
         }
     } cleanup{*this};
+    tick_event_ = ~0ull;
     constexpr std::uint64_t tick_ns = 500'000'000;
     const Timer ticks(SIGRTMIN + 6, on_tick, tick_ns, true);
     std::optional<Timer> limit;
@@ -325,23 +329,30 @@ Stop Session::run(const RunRequest &request) {
     }
     steps_ = passes_ = steps_before_ = passes_before_ = 0;
     const CounterMode as_the_replayed(false);
+    std::optional<Begun> begun; // before a place was not found
     for (;;) {
         try {
+            if (begun)
+                run_again(*begun);
+            begun.reset();
             Stop stop = run_on();
             stop.steps = steps_;
             stop.passes = passes_;
             return stop;
         } catch (const Divergence &) {
+            const std::uint64_t event = next_;
             if (!reconsider())
                 throw;
+            if (!begun)
+                begun = Begun{request, event - 1, told_, steps_before_, passes_before_};
         }
     }
 }
 
 // Where the place of a signal or switch was not found, though its registers were: the words that lay around it then
 // need not be the same in each run. (The dynamic linker's resolver saves vectors to the stack by xsavec, which leaves
-// out what the processor takes for unused at the moment: Intel SDM volume 1, 13.6.) Goes back to the event before it,
-// to look again with fewer words. Returns false where there is nothing to look at again.
+// out what the processor takes for unused at the moment: Intel SDM volume 1, 13.6.) It is to be looked for again with
+// fewer words. Returns false where there is nothing to look at again.
 bool Session::reconsider() {
     const std::uint64_t event = next_;
     if (passed_ == event)
@@ -354,26 +365,31 @@ bool Session::reconsider() {
         return false;
     candidate_.reset();
     passed_ = ~0ull;
-    run_again_behind(event - 1);
     return true;
 }
 
 // From the start of all.
-void Session::run_again_behind(std::uint64_t event) {
+void Session::run_again(const Begun &begun) {
     remove_breakpoints();
-    const RunRequest kept = std::exchange(request_, {.behind_event = event, .stops = false});
-    const std::uint64_t told = told_;
+    request_ = {.behind_event = begun.behind_event, .stops = false};
     end_all();
     shared_ = {};
     next_ = 0;
     begun_ = ~0ull;
     begin();
-    while (next_ <= event && run_on().kind == StopKind::time_limit)
-        ;
-    request_ = kept;
-    told_ = told;
-    steps_ = steps_before_;
-    passes_ = passes_before_;
+    bool is_interrupted = false;
+    while (next_ <= begun.behind_event) {
+        const StopKind why = run_on().kind;
+        if (why != StopKind::time_limit && why != StopKind::interrupted)
+            break;
+        is_interrupted |= why == StopKind::interrupted;
+    }
+    if (is_interrupted) // it stops where it was
+        interrupted_ = true;
+    request_ = begun.request;
+    told_ = begun.told;
+    steps_ = begun.steps;
+    passes_ = begun.passes;
 }
 
 namespace {

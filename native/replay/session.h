@@ -158,6 +158,12 @@ class Session {
     };
     class PlaceFinder;
     class Way;
+    // A run as far as it had come when an event had happened.
+    struct Begun {
+        RunRequest request;
+        std::uint64_t behind_event;
+        std::uint64_t told, steps, passes;
+    };
 
     // run.cpp: a thread from one event to the next
     bool advance(Task &task, const Goal &goal); // false where something else has stopped it: stop_
@@ -188,7 +194,7 @@ class Session {
     // session.cpp: the events
     Stop run_on();
     bool reconsider();
-    void run_again_behind(std::uint64_t event);
+    void run_again(const Begun &begun);
     Goal goal_of(const Event &event, Task &task);
     std::uint64_t evidence_of(const Event &event);
     bool stops_before(const Event &event, Task &task);
@@ -261,7 +267,8 @@ class Session {
     RunRequest request_;
     Stop stop_{};
     std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false;
-    std::uint64_t tick_event_ = ~0ull, tick_cpu_ns_ = 0; // the event that was waited for at a tick first, and its time
+    // The event that was waited for at a tick first, and when: by the thread's CPU time, and by the clock.
+    std::uint64_t tick_event_ = ~0ull, tick_cpu_ns_ = 0, tick_ns_ = 0;
     std::atomic<pid_t> running_process_ = 0, running_tid_ = 0;
     Echo echo_;
 };

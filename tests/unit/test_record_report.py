@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,18 @@ def test_an_empty_recording_has_no_size_an_event() -> None:
     assert _outcome(0, 0).summary() == "ls-0: 0 events in 1.50 s, 0 lost, 4.0 KiB"
 
 
+def test_the_files_that_were_mapped_are_told_apart() -> None:
+    text = replace(_outcome(1024, 1024), image_bytes=3 << 20).summary()
+    assert text.endswith("4.0 KiB, 4.0 bytes an event; the files it mapped 3.0 MiB")
+
+
+def test_what_can_be_replayed_is_offered_for_it_and_a_failure_at_its_end() -> None:
+    here = replace(_outcome(1, 1), replayable=True)
+    assert here.next_commands()[-1] == "  retrograde replay ls-0"
+    assert replace(here, exit_status=11).next_commands()[-1] == "  retrograde replay ls-0 --at-end"
+    assert not any("replay" in command for command in _outcome(1, 1).next_commands())
+
+
 def test_what_a_replay_may_not_repeat_is_named_a_line_each_and_many_are_counted() -> None:
     few = _outcome(1, 1, "io_uring: x", "rseq: y", unfaithful=("a mapping (near event 5)", "a clock"))
     assert few.caveats() == [
@@ -45,7 +58,8 @@ def test_the_outcome_counts_images_and_takes_what_is_unfaithful_from_the_end(tmp
     writer.end(unfaithful=[{"what": "a mapping", "seq": 3}], exit_status=0)
     outcome = Outcome.of(writer.folder)
     assert outcome.unfaithful == ("a mapping (near event 3)",)
-    assert outcome.bytes > 100_000
+    assert outcome.image_bytes == 100_000
+    assert 0 < outcome.bytes < 100_000
 
 
 @pytest.mark.parametrize("listed", [None, 5, {}, "a", [1, None, {}, {"what": 5}, {"seq": 5}, [{"what": "x"}]]])

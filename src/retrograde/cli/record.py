@@ -17,7 +17,7 @@ from pathlib import Path
 from retrograde.cli.output import talk
 from retrograde.errors import EXIT_DONE, EXIT_FAILED, RetrogradeError, UsageError
 from retrograde.record.options import add_capture_arguments, options_from
-from retrograde.record.report import Outcome, next_commands
+from retrograde.record.report import Outcome
 from retrograde.record.session import Capture
 from retrograde.recording import store
 
@@ -88,7 +88,7 @@ def finish(folder: Path, *, quiet: bool) -> Outcome:
         store.set_latest(folder)
     outcome = Outcome.of(folder)
     if not quiet:
-        talk(f"recorded {outcome.summary()}", *next_commands(folder))
+        talk(f"recorded {outcome.summary()}", *outcome.next_commands())
         for line in outcome.caveats():
             talk(line)
     return outcome

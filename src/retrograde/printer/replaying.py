@@ -10,7 +10,7 @@ from retrograde.state.text import decode, printable
 
 # Which words of the general registers are the program counter and the stack pointer.
 _PLACES = {"x86_64": (16, 19), "arm64": (32, 31)}
-_TRAPS = {0: "rdtsc", 1: "rdtscp", 2: "cpuid", 3: "cntvct"}
+_TRAPS = {0: "rdtsc", 1: "rdtscp", 2: "cpuid", 3: "cntvct", 4: "rdrand", 5: "rdseed", 6: "rdpid"}
 _REGISTERS = int(SegmentArg.REGISTERS)
 _MAPS = int(SegmentArg.MAPS)
 _PARTS = 7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import retrograde
 from retrograde.recording import Recording, store
-from retrograde.recording.replayable import shortened, unfaithful
+from retrograde.recording.replayable import obstacles, shortened, unfaithful
 from retrograde.syscalls import load
 
 _MOST_UNFAITHFUL = 5
@@ -39,11 +39,13 @@ class Outcome:
         events, lost: how many.
         kept: events that are on disk; a flight recorder keeps only the latest.
         seconds: how long the capture took.
-        bytes: on disk.
+        bytes: on disk, those of images apart.
         exit_status: wait status of the started command, None where none was started or it has not ended.
         backend: `ebpf` or `ptrace`.
         unsupported: calls that the table says cannot be recorded faithfully, each with the reason.
         unfaithful: what the capture met that a replay may not be able to repeat.
+        image_bytes: of the files that were mapped, on disk.
+        replayable: nothing stands in the way of a replay.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Outcome:
     kept: int
     unsupported: tuple[str, ...]
     unfaithful: tuple[str, ...] = ()
+    image_bytes: int = 0
+    replayable: bool = False
 
     @classmethod
     def of(cls, folder: Path) -> Outcome:
@@ -65,7 +69,9 @@ class Outcome:
             info = recording.info
             unsupported = unsupported_calls(recording)
             kept = recording.summary.events
-            size = recording.stored_size
+            image_bytes = sum(recording.images.values())
+            size = recording.stored_size - image_bytes
+            replayable = not obstacles(recording)
         return cls(
             name=folder.name if folder.parent == store.recordings_folder() else str(folder),
             events=int(end.get("events", 0)),
@@ -77,6 +83,8 @@ class Outcome:
             kept=kept,
             unsupported=unsupported,
             unfaithful=tuple(unfaithful(end)),
+            image_bytes=image_bytes,
+            replayable=replayable,
         )
 
     @property
@@ -97,14 +105,15 @@ class Outcome:
     def summary(self) -> str:
         """Return it in a line."""
         each = f", {self.bytes / self.kept:.1f} bytes an event" if self.kept else ""
+        images = f"; the files it mapped {amount(self.image_bytes)}" if self.image_bytes else ""
         latest = f"the latest {self.kept:,} of " if self.kept < self.events else ""
         return (
             f"{self.name}: {latest}{self.events:,} events in {self.seconds:.2f} s, {self.lost:,} lost, "
-            f"{amount(self.bytes)}{each}"
+            f"{amount(self.bytes)}{each}{images}"
         )
 
-
-def next_commands(folder: Path) -> tuple[str, ...]:
-    """Return the commands that one would type next."""
-    name = folder.name if folder.parent == store.recordings_folder() else str(folder)
-    return (f"  retrograde read {name}", f"  retrograde stats {name}")
+    def next_commands(self) -> tuple[str, ...]:
+        """Return the commands that one would type next."""
+        failed = self.exit_code not in (None, 0)
+        replay = (f"  retrograde replay {self.name}{' --at-end' if failed else ''}",) if self.replayable else ()
+        return (f"  retrograde read {self.name}", f"  retrograde stats {self.name}", *replay)
