@@ -110,11 +110,16 @@ int Session::wait_for(Task &task) {
         const int status = task.tracee.wait();
         if (status != -1)
             return status;
-        const CounterMode others_may_read_clocks(true);
-        if (options_.interrupted && options_.interrupted())
-            interrupt();
-        look_for_lost(task);
+        look_around(task);
     }
+}
+
+void Session::look_around(const Task &task) {
+    has_ticked_ = false;
+    const CounterMode others_may_read_clocks(true);
+    if (options_.interrupted && options_.interrupted())
+        interrupt();
+    look_for_lost(task);
 }
 
 // What the way to the next event took when it was recorded: threads run one at a time.
@@ -571,6 +576,8 @@ bool Session::advance(Task &task, const Goal &goal) {
             return true;
         }
         has_run = true;
+        if (has_ticked_) // which nobody sees who never waits for long
+            look_around(task);
         if (goal.kind == Goal::place && repeat_to(task, *goal.registers, finder))
             continue;
         if (looks_for_place(task) && request_.place->pass == 0 && repeat_to(task, request_.place->registers, finder))

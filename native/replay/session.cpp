@@ -273,7 +273,12 @@ bool is_killed_by_filter(const Event &event, const Task &task) {
     return event.kind == RG_EXIT && (event.result & 0x7f) == SIGSYS && !task.in_call && task.faulted == 0;
 }
 
-std::atomic<Session *> timed = nullptr;
+std::atomic<Session *> running = nullptr, timed = nullptr;
+
+void on_tick(int) {
+    if (Session *session = running)
+        session->tick();
+}
 
 void on_end_of_time(int) {
     if (Session *session = timed)
@@ -314,13 +319,14 @@ Stop Session::run(const RunRequest &request) {
     struct Cleanup {
         Session &session;
         ~Cleanup() {
-            timed = nullptr;
+            running = timed = nullptr;
             session.time_is_up_ = session.is_lost_ = false;
             session.remove_breakpoints();
         }
     } cleanup{*this};
     tick_event_ = ~0ull;
     constexpr std::uint64_t tick_ns = 500'000'000;
+    running = this;
     const Timer ticks(SIGRTMIN + 6, on_tick, tick_ns, true);
     std::optional<Timer> limit;
     if (request.time_limit_ns != 0) {

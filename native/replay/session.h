@@ -118,6 +118,8 @@ class Session {
     // Makes a running run() return soon; from any thread or signal handler.
     void interrupt() { stop_running(interrupted_); }
     void end_time() { stop_running(time_is_up_); }
+    // Makes it look whether it is to go on.
+    void tick() { has_ticked_ = true; }
 
     std::uint64_t next_event() const { return next_; }
     EventStream &events() { return stream_; }
@@ -170,6 +172,7 @@ class Session {
     bool handle_stop(Task &task, const Goal &goal, int status);
     bool handle_trap(Task &task, const Goal &goal);
     int wait_for(Task &task);
+    void look_around(const Task &task);
     void look_for_lost(const Task &task);
     std::uint64_t recorded_ns();
     bool repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder);
@@ -266,7 +269,7 @@ class Session {
     std::optional<Stop> watched_;     // a watchpoint on what an event has written
     RunRequest request_;
     Stop stop_{};
-    std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false;
+    std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false, has_ticked_ = false;
     // The event that was waited for at a tick first, and when: by the thread's CPU time, and by the clock.
     std::uint64_t tick_event_ = ~0ull, tick_cpu_ns_ = 0, tick_ns_ = 0;
     std::atomic<pid_t> running_process_ = 0, running_tid_ = 0;

@@ -35,7 +35,4 @@ class Timer {
     timer_t timer_{};
 };
 
-// Whoever waits looks by itself.
-inline void on_tick(int) {}
-
 } // namespace retrograde
