@@ -23,15 +23,22 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SA_IMMUTABLE	      0x00800000 /* include/linux/signal_types.h */
 #define MAP_ANONYMOUS	      0x20	 /* include/uapi/asm-generic/mman-common.h */
 #if defined(__TARGET_ARCH_x86)
-#define REGISTER_WORDS 21 /* struct pt_regs */
-#define STACK_POINTER  19
+#define REGISTER_WORDS	  21 /* struct pt_regs */
+#define GENERAL_REGISTERS 15
+#define PROGRAM_COUNTER	  16
+#define STACK_POINTER	  19
 #else
-#define REGISTER_WORDS 34 /* struct user_pt_regs */
-#define STACK_POINTER  31
+#define REGISTER_WORDS	  34 /* struct user_pt_regs */
+#define GENERAL_REGISTERS 31
+#define STACK_POINTER	  31
+#define PROGRAM_COUNTER	  32
 #endif
-#define STACK_BELOW 128 /* bytes that are told of the stack: the red zone, and the frame or a part of it */
-#define STACK_BYTES 640
-#define PAGE	    4096 /* the smallest there is */
+#define STACK_BELOW   128 /* bytes that are told of the stack: the red zone, and the frame or a part of it */
+#define STACK_BYTES   640
+#define REACH_BYTES   64 /* that are told of what a register points to */
+#define CODE_AROUND   64 /* bytes of code before the program counter, and behind it, whose operands are told of */
+#define MOST_OPERANDS 16
+#define PAGE	      4096 /* the smallest there is */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
 
@@ -542,6 +549,92 @@ static __always_inline void add_stack(struct scratch *s)
 	s->event.segment_count = 2;
 }
 
+/* Global functions, as in memory.h. */
+__noinline int add_piece(u32 cpu, u64 address)
+{
+	struct scratch *s = scratch_of(cpu);
+	struct rg_segment *segment;
+	u32 offset;
+
+	if (!s)
+		return 0;
+	offset = s->offset;
+	if (offset > RG_SCRATCH_DATA - sizeof(*segment))
+		return 0;
+	segment = (struct rg_segment *)&s->data[offset];
+	address &= ~7ULL;
+	if (bpf_probe_read_user(segment + 1, REACH_BYTES, (void *)address))
+		return 0;
+	segment->address = address;
+	segment->full_length = REACH_BYTES;
+	segment->length = REACH_BYTES;
+	segment->arg = RG_SEG_MEMORY;
+	segment->flags = RG_SEG_IN;
+	segment->reserved = 0;
+	s->offset = offset + sizeof(*segment) + REACH_BYTES;
+	s->event.segment_count++;
+	return 1;
+}
+
+/*
+ * The operands of the instructions around the program counter. Where instructions begin is not looked for: what is
+ * taken for an operand by mistake costs little.
+ */
+__noinline int add_operands(u32 cpu, u64 pc)
+{
+	struct scratch *s = scratch_of(cpu);
+	u32 found = 0, i;
+	const u8 *code;
+
+	if (!s)
+		return 0;
+	code = s->data + RG_SCRATCH_DATA;
+	pc -= CODE_AROUND;
+	if (bpf_probe_read_user(s->data + RG_SCRATCH_DATA, 2 * CODE_AROUND, (void *)pc))
+		return 0;
+#if defined(__TARGET_ARCH_x86)
+	/* A ModR/M byte of a rip-relative operand, and a displacement (Intel SDM volume 2, 2.2.1.6). */
+	for (i = 0; i < 2 * CODE_AROUND - 5; i++) {
+		s32 displacement;
+
+		if ((code[i] & 0xc7) != 0x05)
+			continue;
+		displacement = code[i + 1] | code[i + 2] << 8 | code[i + 3] << 16 | (u32)code[i + 4] << 24;
+		found += add_piece(cpu, pc + i + 5 + displacement);
+		if (found == MOST_OPERANDS)
+			break;
+	}
+#else
+	/* LDR and STR with an offset from a register (Arm ARM, C6.2). */
+	for (i = 0; i < 2 * CODE_AROUND / 4; i++) {
+		u32 instruction = ((const u32 *)code)[i], size = instruction >> 30;
+
+		if ((instruction & 0x3b000000) != 0x39000000)
+			continue;
+		if ((instruction & 0xc4800000) == 0x04800000)
+			size = 4;
+		found += add_piece(cpu, ((const u64 *)(s->data + sizeof(struct rg_segment)))[instruction >> 5 & 31] +
+						((u64)(instruction >> 10 & 0xfff) << size));
+		if (found == MOST_OPERANDS)
+			break;
+	}
+#endif
+	return found;
+}
+
+/* A loop may change nothing but memory: what the thread's registers and instructions point to. */
+static __always_inline void add_reach(struct scratch *s)
+{
+	const u64 *words = (const u64 *)(s->data + sizeof(struct rg_segment));
+	u32 cpu = s->event.cpu, i;
+
+	if (!s->offset)
+		return;
+	for (i = 0; i < GENERAL_REGISTERS; i++)
+		add_piece(cpu, words[i]);
+	add_operands(cpu, words[PROGRAM_COUNTER]);
+}
+
 static __always_inline void note_switch(const struct rg_thread *from, struct task_struct *next, u64 now)
 {
 	const struct rg_thread *to = thread_of(next);
@@ -586,6 +679,7 @@ int on_switch(unsigned long long *context)
 	if (config.replayable && !thread->in_call) {
 		add_registers(s, thread);
 		add_stack(s);
+		add_reach(s);
 	}
 	emit(s, false, 0);
 	return 0;

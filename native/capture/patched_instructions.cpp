@@ -53,7 +53,7 @@ std::optional<Decoded> decode(std::span<const unsigned char> code, unsigned char
     const unsigned char operand = code[at + 2];
     const bool is_last = operand >= 0xf8;
     if (is_repeated && !is_last)
-        return std::nullopt; // senduipi
+        return std::nullopt;                   // senduipi
     constexpr unsigned wide = 8, extended = 1; // REX.W, REX.B
     const unsigned bits = is_repeated || rex & wide ? 64 : is_short ? 16 : 32;
     const rg_trap which = is_repeated ? RG_TRAP_RDPID : is_last ? RG_TRAP_RDSEED : RG_TRAP_RDRAND;
@@ -75,8 +75,8 @@ std::vector<std::uint64_t> find_candidates(int file, std::uint64_t start, std::u
     for (std::uint64_t from = start; from < end; from += piece) {
         const std::vector<unsigned char> bytes = read_file(file, from, std::min(end, from + piece + overlap));
         const unsigned char *at = bytes.data(), *last = at + bytes.size();
-        while (at < last && (at = static_cast<const unsigned char *>(::memmem(
-                                 at, static_cast<std::size_t>(last - at), opcode.data(), opcode.size())))) {
+        while (at < last && (at = static_cast<const unsigned char *>(
+                                 ::memmem(at, static_cast<std::size_t>(last - at), opcode.data(), opcode.size())))) {
             at += opcode.size();
             if (at < last && *at >= least_operand)
                 found.push_back(from + static_cast<std::uint64_t>(at - bytes.data()) - 1);
@@ -127,8 +127,8 @@ class Disassembly {
         if (const auto vector = measure_vector_instruction(code))
             return vector->length;
         cs_insn *instruction = nullptr;
-        if (!is_open_ || ::cs_disasm(handle_, code.data(), std::min(code.size(), longest_instruction), 0, 1,
-                                     &instruction) != 1)
+        if (!is_open_ ||
+            ::cs_disasm(handle_, code.data(), std::min(code.size(), longest_instruction), 0, 1, &instruction) != 1)
             return 0;
         const std::size_t length = instruction->size;
         ::cs_free(instruction, 1);
@@ -141,17 +141,18 @@ class Disassembly {
     bool is_open_ = false;
 };
 
-// Whether the instruction behind looks at the carry flag, by which rdrand and rdseed tell of success.
+// Whether one of the next instructions looks at the carry flag, by which rdrand and rdseed tell of success. Compilers
+// put few between them.
 bool asks_for_success(int file, std::uint64_t offset) {
-    const std::vector<unsigned char> next = read_file(file, offset + 2, offset + 5);
-    if (next.size() < 3)
-        return false;
-    const bool is_long = next[0] == escape;
-    const unsigned condition = is_long ? next[1] : next[0];
-    constexpr unsigned carry = 2, kinds[] = {0x40, 0x80, 0x90}; // cmovcc, jcc, setcc; the condition is the low nibble
-    if (!is_long)
-        return (condition & 0xfe) == (0x70 | carry);
-    return (condition & 0x0e) == carry && std::find(std::begin(kinds), std::end(kinds), condition & 0xf0) != std::end(kinds);
+    constexpr std::uint64_t distance = 12;
+    const std::vector<unsigned char> next = read_file(file, offset + 2, offset + 2 + distance);
+    for (std::size_t at = 0; at + 1 < next.size(); at++) {
+        const unsigned is_either = next[at + 1] & 0xfe;                                            // carry, or no carry
+        if ((next[at] & 0xfe) == 0x72 ||                                                           // jc
+            (next[at] == escape && (is_either == 0x42 || is_either == 0x82 || is_either == 0x92))) // cmovc, jc, setc
+            return true;
+    }
+    return false;
 }
 
 // Where general register `number` lies among a thread's.
@@ -232,8 +233,13 @@ PatchedInstructions::Patches PatchedInstructions::patch(pid_t tid, const Mapping
     if (!file || ::fstat(file.get(), &status) != 0)
         return {};
     const std::uint64_t end = mapping.offset + mapping.length();
-    const Version version{status.st_dev,          status.st_ino,   status.st_size, status.st_mtim.tv_sec,
-                          status.st_mtim.tv_nsec, mapping.offset, end};
+    const Version version{status.st_dev,
+                          status.st_ino,
+                          status.st_size,
+                          status.st_mtim.tv_sec,
+                          status.st_mtim.tv_nsec,
+                          mapping.offset,
+                          end};
     auto known = known_.find(version);
     if (known == known_.end()) {
         Found found;
@@ -261,8 +267,7 @@ PatchedInstructions::Patches PatchedInstructions::patch(pid_t tid, const Mapping
 
 bool PatchedInstructions::is_patched(const Mapping &mapping, std::uint64_t address) const {
     return is_code(mapping) && address >= mapping.start && address < mapping.end &&
-           patched_.contains(
-               {mapping.major, mapping.minor, mapping.inode, mapping.offset + (address - mapping.start)});
+           patched_.contains({mapping.major, mapping.minor, mapping.inode, mapping.offset + (address - mapping.start)});
 }
 
 std::optional<rg_trap> PatchedInstructions::carry_out(pid_t tid) const {

@@ -1,6 +1,7 @@
 // Instructions whose results no recording can tell otherwise, and that no setting of the kernel makes trap: the random
-// numbers rdrand and rdseed, and rdpid. Where a file of code is mapped, each is made an invalid instruction (ud2), which
-// has the same length, and the capture carries it out in the thread's stead. A replay has the memory as it is then.
+// numbers rdrand and rdseed, and rdpid. Where a file of code is mapped, each is made an invalid instruction (ud2),
+// which has the same length, and the capture carries it out in the thread's stead. A replay has the memory as it is
+// then.
 #pragma once
 
 #include "capture/memory_map.h"
@@ -44,7 +45,7 @@ class PatchedInstructions {
         bool is_doubtful = false;
     };
     using Version = std::tuple<std::uint64_t, std::uint64_t, std::int64_t, std::int64_t, std::int64_t, std::uint64_t,
-                               std::uint64_t>;                            // of a file, and a part of it
+                               std::uint64_t>;                                            // of a file, and a part of it
     using Place = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::uint64_t>; // device, inode, offset
     bool is_patched(const Mapping &mapping, std::uint64_t address) const;
 

@@ -89,9 +89,12 @@ void PtraceBackend::lose_turn(pid_t tid, const Thread &thread, bool waits) {
     WireRecordBuilder row(event);
     if (!thread.in_kernel) {
         const std::vector<unsigned char> registers = switch_registers(tid);
-        const Memory stack = stack_around(tid, read_register_set(tid, NT_PRSTATUS), 512);
+        const std::vector<unsigned char> whole = read_register_set(tid, NT_PRSTATUS);
+        const Memory stack = stack_around(tid, whole, 512);
         row.add(RG_SEG_REGISTERS, 0, 0, registers);
         row.add(RG_SEG_MEMORY, RG_SEG_IN, stack.address, stack.bytes);
+        for (const Memory &memory : memory_in_reach(tid, whole))
+            row.add(RG_SEG_MEMORY, RG_SEG_IN, memory.address, memory.bytes);
     }
     writer_.add(wire_event(row.take()));
 }

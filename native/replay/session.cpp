@@ -196,9 +196,9 @@ namespace {
 
 // What lay around the stack pointer where a thread was interrupted: registers alone may be the same at every turn of a
 // loop.
-std::vector<WantedWord> evidence(const Event &event, std::uint64_t place, const std::set<std::uint64_t> &doubted) {
+void add_evidence(std::map<std::uint64_t, std::uint64_t> &words, const Event &event, std::uint64_t place,
+                  const std::set<std::uint64_t> &doubted) {
     constexpr std::uint64_t replaced = 64; // instructions around the place, at most, while it is looked for
-    std::vector<WantedWord> words;
     for (const Segment &segment : event.segments)
         if (segment.arg == RG_SEG_MEMORY && segment.flags & RG_SEG_IN)
             for (std::size_t at = (8 - segment.address % 8) % 8; at + 8 <= segment.bytes.size(); at += 8) {
@@ -207,21 +207,20 @@ std::vector<WantedWord> evidence(const Event &event, std::uint64_t place, const 
                     doubted.contains(word.address))
                     continue;
                 std::memcpy(&word.value, segment.bytes.data() + at, 8);
-                words.push_back(word);
+                words.emplace(word.address, word.value);
             }
-    return words;
 }
 
 } // namespace
 
-// Which event tells most of the memory where a thread was: that of a switch, or of the signal that has made it stop,
-// which strikes it at the same place.
-std::uint64_t Session::evidence_of(const Event &event) {
+// The signal that has made a thread stop, where this is the switch that this led to: it strikes at the same place, and
+// tells more of the memory there. 0 where there is none.
+std::uint64_t Session::signal_behind(const Event &event) {
     constexpr std::uint64_t most_events = 64;
     const std::uint64_t seq = event.seq;
     const std::uint32_t tid = event.tid;
     if (event.kind != RG_SWITCH)
-        return seq;
+        return 0;
     const Segment *segment = event.segment(RG_SEG_REGISTERS);
     const Registers here = parse_registers(segment->bytes, Registers{});
     for (std::uint64_t next = seq + 1; next < std::min(stream_.size(), seq + most_events); next++) {
@@ -229,9 +228,9 @@ std::uint64_t Session::evidence_of(const Event &event) {
         if (later.tid != tid)
             continue;
         const Segment *there = later.kind == RG_SIGNAL ? later.segment(RG_SEG_REGISTERS) : nullptr;
-        return there && same_place(parse_registers(there->bytes, Registers{}), here) ? next : seq;
+        return there && same_place(parse_registers(there->bytes, Registers{}), here) ? next : 0;
     }
-    return seq;
+    return 0;
 }
 
 Session::Goal Session::goal_of(const Event &event, Task &task) {
@@ -249,16 +248,21 @@ Session::Goal Session::goal_of(const Event &event, Task &task) {
     case RG_SWITCH:
         if (const Segment *segment = event.segment(RG_SEG_REGISTERS)) {
             const Registers wanted = parse_registers(segment->bytes, task.tracee.registers());
-            const auto doubted = doubted_.find(event.seq);
-            const std::uint64_t tells = evidence_of(event);
-            return {Goal::place, 0, wanted,
-                    evidence(stream_[tells], wanted.pc(),
-                             doubted == doubted_.end() ? std::set<std::uint64_t>() : doubted->second)};
+            const auto found = doubted_.find(event.seq);
+            const std::set<std::uint64_t> doubted = found == doubted_.end() ? std::set<std::uint64_t>() : found->second;
+            std::map<std::uint64_t, std::uint64_t> words;
+            add_evidence(words, event, wanted.pc(), doubted);
+            if (const std::uint64_t signal = signal_behind(event)) // the event may have been dropped for it
+                add_evidence(words, stream_[signal], wanted.pc(), doubted);
+            Goal goal{Goal::place, 0, wanted, {}};
+            for (const auto &[address, value] : words)
+                goal.words.push_back({address, value});
+            return goal;
         }
         return {Goal::call, 0, {}, {}};
     case RG_TRAP: {
-        const bool is_patched = event.args[0] == RG_TRAP_RDRAND || event.args[0] == RG_TRAP_RDSEED ||
-                                event.args[0] == RG_TRAP_RDPID;
+        const bool is_patched =
+            event.args[0] == RG_TRAP_RDRAND || event.args[0] == RG_TRAP_RDSEED || event.args[0] == RG_TRAP_RDPID;
         return {Goal::signal, is_patched ? SIGILL : SIGSEGV, {}, {}};
     }
     default:

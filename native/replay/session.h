@@ -199,7 +199,7 @@ class Session {
     bool reconsider();
     void run_again(const Begun &begun);
     Goal goal_of(const Event &event, Task &task);
-    std::uint64_t evidence_of(const Event &event);
+    std::uint64_t signal_behind(const Event &event);
     bool stops_before(const Event &event, Task &task);
     void apply(const Event &event, Task &task);
     void apply_call(const Event &event, Task &task);

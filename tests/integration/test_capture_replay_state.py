@@ -21,6 +21,7 @@ from tests.support.commands import compiled
 PAGE = 4096
 REGISTERS, FPREGISTERS, MAPS, MEMORY, HANDLER_REGISTERS, HANDLER_FPREGISTERS = 21, 22, 24, 25, 26, 27
 RAX, RDX, RIP, RSP = 10, 12, 16, 19  # of struct user_regs_struct
+RDRAND = 4
 AT_IGNORE, AT_SYSINFO_EHDR, AT_ENTRY = 1, 33, 9
 
 
@@ -195,7 +196,22 @@ def test_the_counter_is_read_for_the_program(capture_program: Path, tmp_path: Pa
     assert all(_registers(event)[RIP] == event.args[1] + 2 for event in traps if event.args[0] == 0)
 
 
-def test_a_program_that_outlives_its_capture_reads_the_counter_itself(
+def test_random_numbers_that_cannot_be_told_from_other_bytes_are_named(
+    capture_program: Path, tmp_path: Path, backend: str
+) -> None:
+    source, program = tmp_path / "bare.c", tmp_path / "bare"
+    source.write_text("int main(void) { unsigned n; return !__builtin_ia32_rdrand32_step(&n); }")
+    options = ["-mrdrnd", "-O1", "-fno-asynchronous-unwind-tables", "-Wl,--no-eh-frame-hdr"]
+    subprocess.run(["gcc", *options, "-o", str(program), str(source)], check=True)
+    events = _record(capture_program, tmp_path / "r", backend, str(program))
+    assert not [event for event in _of_kind(events, Kind.TRAP) if event.args[0] == RDRAND]
+    with api.open(tmp_path / "r") as recording:
+        assert recording.end is not None
+        (what,) = [each["what"] for each in recording.end["unfaithful"]]
+    assert what == f"random numbers from instructions (rdrand, rdseed) of {program}"
+
+
+def test_a_program_that_outlives_its_capture_asks_the_processor_itself(
     capture_program: Path, tmp_path: Path, backend: str
 ) -> None:
     program = compiled("struck", tmp_path)

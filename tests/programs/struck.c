@@ -1,5 +1,6 @@
 // Signals that strike in the middle of a computation, on an alternate stack, for a fault, and nested; and reads of the
-// time stamp counter. Prints "2 1 1 1". With an argument: reads the counter for so many seconds.
+// time stamp counter. Prints "2 1 1 1". With an argument: reads the counter, and random numbers that the processor
+// gives, for so many seconds.
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
@@ -20,6 +21,15 @@ static unsigned long long counter(void) {
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
     return value;
 #endif
+}
+
+static unsigned random_number(void) {
+    unsigned value = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("rdrnd"))
+        __asm__ volatile("rdrand %0" : "=r"(value) : : "cc");
+#endif
+    return value;
 }
 
 static void on_alarm(int signal) {
@@ -54,7 +64,7 @@ int main(int count, char **words) {
     if (count > 1) {
         time_t end = time(NULL) + atoi(words[1]);
         while (time(NULL) < end)
-            counter();
+            counter(), random_number();
         puts("done");
         return 0;
     }
