@@ -262,10 +262,10 @@ def _beyond_the_table(machines: list[Machine]) -> list[str]:
         "names them when they are met |",
         "| memory shared with processes outside the recording | not seen by any system call; the oracle compares "
         "shared mappings only while one traced thread exists. A replay can name the mapping, not its changes |",
-        "| time from the vDSO | no system call is made; the replay-grade recorder has to switch the vDSO off "
-        "(AT_SYSINFO_EHDR), which it does not do yet |",
-        "| rdtsc, rdrand, cpuid | instructions, not calls; trapping them belongs to replay and is not done yet |",
-        "| the order of threads | events carry the order of calls; switches elsewhere belong to replay |",
+        "| time from the vDSO | no system call is made; for a replay the recorder switches the vDSO off "
+        "(AT_SYSINFO_EHDR) |",
+        "| rdtsc, rdrand, rdseed | instructions, not calls; for a replay they trap, and are recorded |",
+        "| the order of threads | events carry the order of calls; for a replay, switches elsewhere are recorded |",
         "| what an ending thread writes (the CLEARTID word, robust futexes) | irregular, owned by exit; not in the "
         "recording. The oracle compares it while the process's other threads are stopped: nothing else changes |",
         "",

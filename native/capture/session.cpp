@@ -192,7 +192,7 @@ void Session::write_replay_facts(JsonWriter &json) const {
         json.null();
         return;
     }
-    const char *scheduling = !is_ebpf_ ? "serial" : target_->has_real_time() ? "fifo" : "none";
+    const char *scheduling = !is_ebpf_ ? "serial" : target_->has_real_time() ? "rr" : "none";
     json.begin_object().member("cpu", target_->serialisation()->cpu()).member("scheduling", scheduling);
     json.member("checksum_interval_ns", options_.checksum_interval_ns);
     json.key("vetoed").begin_array();

@@ -79,6 +79,7 @@ std::optional<Instruction> Decoder::decode(const cs_insn &insn) const {
     case X86_INS_JECXZ:
     case X86_INS_JCXZ:
     case X86_INS_XBEGIN:
+    case X86_INS_UD2: // an instruction that is carried out for the program, whose last byte follows
     case X86_INS_RDTSC:
     case X86_INS_RDTSCP:
     case X86_INS_SYSCALL:

@@ -236,7 +236,7 @@ def test_threads_share_a_cpu(capture_program: Path, tmp_path: Path, as_root: Non
     assert bytes(written.segments[0].data).decode() == f"2000 {cpus} {errno.ENOSYS} {errno.ENOSYS} 0 0\n"
     with api.open(tmp_path / "r") as recording:
         replay = recording.info["replay"]
-    assert replay["scheduling"] == "fifo"
+    assert replay["scheduling"] == "rr"
     assert {"io_uring_setup", "rseq"} <= set(replay["vetoed"])
     assert {event.cpu for event in events if event.kind == Kind.SYSCALL} == {replay["cpu"]}
     switches = _of_kind(events, Kind.SWITCH)
@@ -365,15 +365,20 @@ os.waitpid(child, 0)
     assert struct.unpack("<ihh", polled)[1:] == (1, 1)
 
 
-def test_interrupted_threads_tell_what_lies_on_their_stack(capture_program: Path, tmp_path: Path, backend: str) -> None:
+def test_interrupted_threads_tell_what_lies_on_their_stack_and_in_reach(
+    capture_program: Path, tmp_path: Path, backend: str
+) -> None:
     events = _record(capture_program, tmp_path / "r", backend, str(compiled("serialised", tmp_path)))
     running = [event for event in _of_kind(events, Kind.SWITCH) if _bytes(event, REGISTERS)]
     for event in running:
         sp = struct.unpack("<21Q", _bytes(event, REGISTERS)[0][1])[RSP]
-        for address, data in _bytes(event, MEMORY):
-            assert address <= sp < address + len(data)
-            assert len(data) <= 640
-    assert not running or any(_bytes(event, MEMORY) for event in running)
+        if not (memory := _bytes(event, MEMORY)):
+            continue
+        (address, data), *reach = memory
+        assert address <= sp < address + len(data)
+        assert len(data) <= 640
+        assert all(len(piece) <= 64 for _, piece in reach)
+    assert not running or any(len(_bytes(event, MEMORY)) > 1 for event in running)
 
 
 def test_programs_are_shown_the_scheduling_that_they_asked_for(
