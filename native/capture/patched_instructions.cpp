@@ -1,15 +1,13 @@
 #include "capture/patched_instructions.h"
 
-#include "base/vector_instruction.h"
 #include "capture/call_memory.h"
-#include "capture/function_table.h"
 #include "capture/images.h"
 #include "capture/registers.h"
+#include "code/instruction_finder.h"
 
 #if defined(__x86_64__)
 #include <algorithm>
 #include <array>
-#include <capstone/capstone.h>
 #include <cpuid.h>
 #include <cstring>
 #include <span>
@@ -59,87 +57,6 @@ std::optional<Decoded> decode(std::span<const unsigned char> code, unsigned char
     const rg_trap which = is_repeated ? RG_TRAP_RDPID : is_last ? RG_TRAP_RDSEED : RG_TRAP_RDRAND;
     return Decoded{which, (operand & 7u) | (rex & extended ? 8 : 0), bits, at + 3};
 }
-
-std::vector<unsigned char> read_file(int file, std::uint64_t start, std::uint64_t end) {
-    std::vector<unsigned char> bytes(end - start);
-    const ssize_t got = ::pread(file, bytes.data(), bytes.size(), static_cast<off_t>(start));
-    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    return bytes;
-}
-
-// Where bytes lie that may be one: of the second byte of the opcode.
-std::vector<std::uint64_t> find_candidates(int file, std::uint64_t start, std::uint64_t end) {
-    constexpr std::uint64_t piece = 1 << 20, overlap = 2;
-    constexpr std::array<unsigned char, 2> opcode{escape, group_9};
-    std::vector<std::uint64_t> found;
-    for (std::uint64_t from = start; from < end; from += piece) {
-        const std::vector<unsigned char> bytes = read_file(file, from, std::min(end, from + piece + overlap));
-        const unsigned char *at = bytes.data(), *last = at + bytes.size();
-        while (at < last && (at = static_cast<const unsigned char *>(
-                                 ::memmem(at, static_cast<std::size_t>(last - at), opcode.data(), opcode.size())))) {
-            at += opcode.size();
-            if (at < last && *at >= least_operand)
-                found.push_back(from + static_cast<std::uint64_t>(at - bytes.data()) - 1);
-        }
-    }
-    return found;
-}
-
-// Tells instructions from other bytes that are like them: by all instructions from the function's start on.
-class Disassembly {
-  public:
-    explicit Disassembly(int file) : file_(file), functions_(file) {
-        is_open_ = ::cs_open(CS_ARCH_X86, CS_MODE_64, &handle_) == CS_ERR_OK;
-    }
-    Disassembly(const Disassembly &) = delete;
-    ~Disassembly() {
-        if (is_open_)
-            ::cs_close(&handle_);
-    }
-
-    enum Verdict { is_one, is_none, is_unknown };
-    Verdict judge(std::uint64_t offset) {
-        const std::optional<FileRange> function = functions_.function_at(offset);
-        constexpr std::uint64_t longest_function = 16 << 20;
-        if (!function)
-            return functions_.is_empty() ? is_unknown : is_none;
-        if (function->end - function->start > longest_function)
-            return is_unknown;
-        std::vector<unsigned char> code = read_file(file_, function->start, function->end);
-        code.resize(code.size() + longest_instruction);
-        for (std::uint64_t at = function->start; at < offset;) {
-            const auto rest = std::span(code).subspan(at - function->start);
-            std::size_t length = length_of(rest);
-            if (const auto decoded = decode(rest, group_9)) {
-                if (at + decoded->length == offset + 2)
-                    return is_one;
-                length = decoded->length;
-            }
-            if (length == 0)
-                return is_unknown;
-            at += length;
-        }
-        return is_none;
-    }
-
-  private:
-    std::size_t length_of(std::span<const unsigned char> code) const {
-        if (const auto vector = measure_vector_instruction(code))
-            return vector->length;
-        cs_insn *instruction = nullptr;
-        if (!is_open_ ||
-            ::cs_disasm(handle_, code.data(), std::min(code.size(), longest_instruction), 0, 1, &instruction) != 1)
-            return 0;
-        const std::size_t length = instruction->size;
-        ::cs_free(instruction, 1);
-        return length;
-    }
-
-    int file_;
-    FunctionTable functions_;
-    csh handle_ = 0;
-    bool is_open_ = false;
-};
 
 // Whether one of the next instructions looks at the carry flag, by which rdrand and rdseed tell of success. Compilers
 // put few between them.
@@ -205,6 +122,11 @@ bool processor_has(rg_trap which) {
     }
 }
 
+const WantedInstruction wanted{{escape, group_9}, 1, [](std::span<const unsigned char> code) {
+                                   const std::optional<Decoded> decoded = decode(code, group_9);
+                                   return decoded ? decoded->length : 0;
+                               }};
+
 // The word of a process's memory that a byte is in, which never reaches over the end of a page.
 bool change_byte(pid_t tid, std::uint64_t address, unsigned char from, unsigned char to) {
     const std::uint64_t start = address & ~7ull;
@@ -242,17 +164,11 @@ PatchedInstructions::Patches PatchedInstructions::patch(pid_t tid, const Mapping
                           end};
     auto known = known_.find(version);
     if (known == known_.end()) {
-        Found found;
-        std::optional<Disassembly> disassembly;
-        for (const std::uint64_t offset : find_candidates(file.get(), mapping.offset, end)) {
-            if (!disassembly)
-                disassembly.emplace(file.get());
-            const Disassembly::Verdict verdict = disassembly->judge(offset);
-            if (verdict == Disassembly::is_one)
-                found.offsets.push_back(offset);
-            found.is_doubtful |= verdict == Disassembly::is_unknown && asks_for_success(file.get(), offset);
-        }
-        known = known_.emplace(version, std::move(found)).first;
+        const FoundInstructions found = find_instructions(file.get(), mapping.offset, end, wanted);
+        const bool is_doubtful = std::any_of(found.doubtful.begin(), found.doubtful.end(), [&](std::uint64_t offset) {
+            return asks_for_success(file.get(), offset);
+        });
+        known = known_.emplace(version, Found{found.certain, is_doubtful}).first;
     }
     Patches patches{{}, known->second.is_doubtful};
     for (const std::uint64_t offset : known->second.offsets) {

@@ -77,6 +77,8 @@ void Session::end_all() {
 
 void Session::restore(const Checkpoint &checkpoint) {
     end_all();
+    early_.reset();
+    passed_ = ~0ull;
     next_ = checkpoint.next_;
     told_ = checkpoint.told_;
     begun_ = checkpoint.begun_;

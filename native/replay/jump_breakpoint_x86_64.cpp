@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 
 #include "base/failure.h"
-#include "base/vector_instruction.h"
+#include "code/vector_instruction.h"
 
 #include <algorithm>
 #include <array>

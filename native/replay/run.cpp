@@ -565,7 +565,10 @@ bool Session::advance(Task &task, const Goal &goal) {
         if (is_at_goal(task, goal)) {
             if (!way || !way->is_beginning())
                 return true;
-            passed_ = next_;
+            if (std::exchange(passed_, next_) != next_) {
+                finder.take_out();
+                remember_early();
+            }
         }
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
             return true;

@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "base/restart.h"
 #include "capture/syscall_table.h"
+#include "replay/checkpoint.h"
 #include "replay/counter_mode.h"
 #include "replay/file_contents.h"
 #include "replay/stub.h"
@@ -338,10 +339,15 @@ Stop Session::run(const RunRequest &request) {
         limit.emplace(SIGRTMIN + 7, on_end_of_time, request.time_limit_ns, false);
     }
     steps_ = passes_ = steps_before_ = passes_before_ = 0;
+    if (early_)
+        early_->steps = early_->passes = 0;
     const CounterMode as_the_replayed(false);
     std::optional<Begun> begun; // before a place was not found
+    bool begins_again = false;
     for (;;) {
         try {
+            if (std::exchange(begins_again, false))
+                begin_again();
             if (begun)
                 run_again(*begun);
             begun.reset();
@@ -350,13 +356,37 @@ Stop Session::run(const RunRequest &request) {
             stop.passes = passes_;
             return stop;
         } catch (const Divergence &) {
+            if (return_to_early())
+                continue;
             const std::uint64_t event = next_;
             if (!reconsider())
                 throw;
+            begins_again = true;
             if (!begun)
                 begun = Begun{request, event - 1, told_, steps_before_, passes_before_};
         }
     }
+}
+
+void Session::remember_early() {
+    early_.reset();
+    remove_breakpoints(); // no part of the copy
+    early_ = Early{checkpoint(), steps_, passes_};
+    insert_breakpoints();
+}
+
+// Where the place that was passed by last has not come again. Returns false where there was none.
+bool Session::return_to_early() {
+    if (passed_ != next_ || !early_)
+        return false;
+    at_once_.insert(next_);
+    candidate_.reset();
+    remove_breakpoints();
+    const Early early = *early_;
+    restore(*early.checkpoint);
+    steps_ = early.steps;
+    passes_ = early.passes;
+    return true;
 }
 
 // Where the place of a signal or switch was not found, though its registers were: the words that lay around it then
@@ -365,28 +395,30 @@ Stop Session::run(const RunRequest &request) {
 // fewer words. Returns false where there is nothing to look at again.
 bool Session::reconsider() {
     const std::uint64_t event = next_;
-    if (passed_ == event)
-        at_once_.insert(event);
-    else if (jump_compared_words_ && !doubted_.contains(event))
+    if (jump_compared_words_ && !doubted_.contains(event))
         doubted_[event] = {}; // see all candidates first
     else if (candidate_ && candidate_->event == event && doubted_[event].empty())
         doubted_[event] = candidate_->others;
     else
         return false;
     candidate_.reset();
-    passed_ = ~0ull;
     return true;
 }
 
-// From the start of all.
-void Session::run_again(const Begun &begun) {
+void Session::begin_again() {
     remove_breakpoints();
-    request_ = {.behind_event = begun.behind_event, .stops = false};
+    early_.reset();
+    passed_ = ~0ull;
     end_all();
     shared_ = {};
     next_ = 0;
     begun_ = ~0ull;
     begin();
+}
+
+// Comes to where it was, and puts all to what it was then.
+void Session::run_again(const Begun &begun) {
+    request_ = {.behind_event = begun.behind_event, .stops = false};
     bool is_interrupted = false;
     while (next_ <= begun.behind_event) {
         const StopKind why = run_on().kind;
@@ -469,6 +501,7 @@ Stop Session::run_on() {
         const bool is_others = task.pid != options_.focus;
         apply(here, task);
         const std::uint64_t seq = next_++;
+        early_.reset();
         if (is_change)
             apply_rows_of_change(tid);
         steps_before_ = steps_, passes_before_ = passes_;

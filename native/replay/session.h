@@ -160,6 +160,12 @@ class Session {
     };
     class PlaceFinder;
     class Way;
+    // A place that a thread has come to so early that a loop must come by there again is passed by: the session as it
+    // was there, for that may be wrong.
+    struct Early {
+        std::shared_ptr<Checkpoint> checkpoint;
+        std::uint64_t steps, passes;
+    };
     // A run as far as it had come when an event had happened.
     struct Begun {
         RunRequest request;
@@ -197,7 +203,10 @@ class Session {
     // session.cpp: the events
     Stop run_on();
     bool reconsider();
+    void begin_again();
     void run_again(const Begun &begun);
+    void remember_early();
+    bool return_to_early();
     Goal goal_of(const Event &event, Task &task);
     std::uint64_t signal_behind(const Event &event);
     bool stops_before(const Event &event, Task &task);
@@ -263,8 +272,9 @@ class Session {
     bool jump_compared_words_ = false; // in the search that goes on: candidates were passed unseen
     // By event: the words that are not looked at when its place is found again; with none, jumps look at no words.
     std::map<std::uint64_t, std::set<std::uint64_t>> doubted_;
-    std::uint64_t begun_ = ~0ull;     // event that a thread is on its way to
-    std::uint64_t passed_ = ~0ull;    // event whose place was come to so early that it was passed by
+    std::uint64_t begun_ = ~0ull;  // event that a thread is on its way to
+    std::uint64_t passed_ = ~0ull; // event whose place was come to so early that it was passed by
+    std::optional<Early> early_;
     std::set<std::uint64_t> at_once_; // events with whom that was wrong
     std::optional<Stop> watched_;     // a watchpoint on what an event has written
     RunRequest request_;

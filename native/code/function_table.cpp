@@ -1,4 +1,4 @@
-#include "capture/function_table.h"
+#include "code/function_table.h"
 
 #include <algorithm>
 #include <cstring>
