@@ -1,4 +1,5 @@
 #include "capture/cpu_facts.h"
+#include "code/cpuid_table.h"
 
 #include <cstdint>
 #include <cstdlib>
@@ -35,6 +36,7 @@ void write_registers_of_architecture(JsonWriter &json) {
     unsigned a, b, c, d;
     if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE))
         json.member("xcr0", read_xcr0());
+    json.member("cpuid", CpuidTable::here().text());
 }
 #else
 void write_registers_of_architecture(JsonWriter &json) {

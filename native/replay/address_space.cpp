@@ -82,8 +82,8 @@ bool is_special(const std::string &path) {
 
 } // namespace
 
-AddressSpace::Mapped AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images,
-                                       const std::string &key) {
+AddressSpace::Mapped AddressSpace::map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared,
+                                       const RecordedImages &images, const std::string &key) {
     check_range(mapping.start, mapping.end);
     const std::uint64_t length = mapping.end - mapping.start;
     const auto protection = static_cast<std::uint64_t>(mapping.protection());
@@ -92,7 +92,7 @@ AddressSpace::Mapped AddressSpace::map(Tracee &tracee, const Mapping &mapping, S
         // Without an image and the file's size, it is as long as is mapped of it.
         Mapped mapped{nullptr, false};
         mapped.object = shared.of_file({key, mapping.image, pending_size_ ? pending_size_ : mapping.offset + length},
-                                       images, mapped.is_new);
+                                       images.folder, mapped.is_new);
         const RemoteFile file(tracee, AT_FDCWD, mapped.object->path(), O_RDWR | O_CLOEXEC);
         const std::uint64_t flags = mapping.is_shared() ? MAP_SHARED : MAP_PRIVATE;
         demand(tracee, "mmap", mapping.start, SYS_mmap,
@@ -103,6 +103,7 @@ AddressSpace::Mapped AddressSpace::map(Tracee &tracee, const Mapping &mapping, S
         const RemoteFile image(tracee, stub_images, mapping.image, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         demand(tracee, "mmap", mapping.start, SYS_mmap,
                {mapping.start, length, protection, MAP_PRIVATE | MAP_FIXED, image.get(), mapping.offset});
+        images.cpu.patch(tracee, mapping, images.folder);
     } else {
         std::uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
         if (mapping.path == "[stack]")
@@ -131,7 +132,7 @@ void AddressSpace::remember(const std::vector<Mapping> &mappings) {
             known_[mapping.start] = mapping;
 }
 
-void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &shared, int images) {
+void AddressSpace::start(Tracee &tracee, const Event &start, SharedMemory &shared, const RecordedImages &images) {
     *this = AddressSpace();
     const Segment *maps = start.segment(RG_SEG_MAPS);
     if (!maps)
@@ -184,7 +185,7 @@ bool AddressSpace::performs(int nr) {
     }
 }
 
-void AddressSpace::perform(Tracee &tracee, const Event &call, SharedMemory &shared, int images) {
+void AddressSpace::perform(Tracee &tracee, const Event &call, SharedMemory &shared, const RecordedImages &images) {
     const auto &args = call.args;
     const auto result = static_cast<std::uint64_t>(call.result);
     switch (call.nr) {
@@ -252,7 +253,7 @@ void AddressSpace::move_break(Tracee &tracee, std::uint64_t to) {
     break_ = to;
 }
 
-void AddressSpace::map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, int images) {
+void AddressSpace::map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, const RecordedImages &images) {
     const auto start = static_cast<std::uint64_t>(call.result);
     const std::uint64_t length = page_up(call.args[1]), flags = call.args[3];
     check_range(start, start + length);

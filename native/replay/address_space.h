@@ -3,6 +3,7 @@
 
 #include "recording/event_block.h"
 #include "replay/maps.h"
+#include "replay/recorded_cpu.h"
 #include "replay/shared_memory.h"
 #include "replay/tracee.h"
 
@@ -16,7 +17,7 @@ namespace retrograde {
 class AddressSpace {
   public:
     // Maps what the event START tells into a process that holds the stub alone.
-    void start(Tracee &tracee, const Event &start, SharedMemory &shared, int images);
+    void start(Tracee &tracee, const Event &start, SharedMemory &shared, const RecordedImages &images);
 
     // A MAPPED event: what the next call of its thread maps.
     void mapped(const Event &event);
@@ -24,7 +25,7 @@ class AddressSpace {
     // Whether a call is carried out here; others are taken from the recording.
     static bool performs(int nr);
     // Carries out a call that has succeeded when it was recorded, with the same result. Throws Failure.
-    void perform(Tracee &tracee, const Event &call, SharedMemory &shared, int images);
+    void perform(Tracee &tracee, const Event &call, SharedMemory &shared, const RecordedImages &images);
 
     // Bytes that follow a MAPPED event in rows of their own.
     void more_mapped(const Event &event);
@@ -57,9 +58,10 @@ class AddressSpace {
         std::shared_ptr<SharedObject> object;
         bool is_new;
     };
-    Mapped map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, int images, const std::string &key);
+    Mapped map(Tracee &tracee, const Mapping &mapping, SharedMemory &shared, const RecordedImages &images,
+               const std::string &key);
     void write_pending(Tracee &tracee, const std::vector<Mapped> &mapped);
-    void map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, int images);
+    void map_mmap(Tracee &tracee, const Event &call, SharedMemory &shared, const RecordedImages &images);
     void map_shmat(Tracee &tracee, const Event &call, SharedMemory &shared);
     static std::vector<Bytes> own_pages(pid_t tid, std::uint64_t start, std::uint64_t end);
     void move_break(Tracee &tracee, std::uint64_t to);

@@ -656,6 +656,8 @@ bool Session::handle_stop(Task &task, const Goal &goal, int status) {
         return true; // an interrupt: the flags say so
     if (signal == SIGTRAP)
         return handle_trap(task, goal);
+    if (signal == SIGILL && cpu_.carry_out(task.tracee))
+        return request_.step_tid != task.tid || ++steps_ < request_.steps || stop({StopKind::step, task.tid});
     const auto info = task.tracee.siginfo();
     task.siginfo.assign(info.begin(), info.end());
     if (goal.kind == Goal::signal && goal.signal_number == signal) {

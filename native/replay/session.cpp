@@ -76,7 +76,7 @@ bool is_clone(int nr) {
 } // namespace
 
 Session::Session(EventStream stream, const SessionOptions &options)
-    : stream_(std::move(stream)), options_(options), echo_(options.echo) {
+    : stream_(std::move(stream)), options_(options), cpu_(stream_.info()), echo_(options.echo) {
     images_.reset(::open((stream_.folder() + "/images").c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     begin();
 }
@@ -103,7 +103,7 @@ void Session::begin() {
     task.space = std::make_shared<AddressSpace>();
     task.descriptors = std::make_shared<Descriptors>();
     task.own_tid = start.tid;
-    task.space->start(task.tracee, start, shared_, images_.get());
+    task.space->start(task.tracee, start, shared_, {images_.get(), cpu_});
     if (options_.focus == 0)
         options_.focus = start.pid;
     apply_start(start, task);
@@ -564,7 +564,7 @@ void Session::apply(const Event &event, Task &task) {
         std::erase_if(tasks_,
                       [&](const auto &other) { return other.second.pid == task.pid && other.first != task.tid; });
         task.space = std::make_shared<AddressSpace>();
-        task.space->start(task.tracee, event, shared_, images_.get());
+        task.space->start(task.tracee, event, shared_, {images_.get(), cpu_});
         return apply_start(event, task);
     case RG_MAPPED:
         return task.space->mapped(event);
@@ -717,7 +717,7 @@ void Session::apply_call(const Event &event, Task &task) {
     if (event.nr == SYS_rt_sigreturn)
         return return_from_signal(event, task);
     if (succeeded && AddressSpace::performs(event.nr))
-        task.space->perform(tracee, event, shared_, images_.get());
+        task.space->perform(tracee, event, shared_, {images_.get(), cpu_});
     write_results(event, task);
     if (verify)
         compare_memory(event, task, false);
@@ -752,6 +752,7 @@ void Session::return_from_signal(const Event &event, Task &task) {
     // The kernel takes all registers from the frame in the program's memory, which is as it was. The thread stops
     // before the call, and behind it before the program runs on.
     tracee.settle();
+    const std::vector<unsigned char> fp_registers = cpu_.fp_registers_of_frame(tracee);
     Registers registers = tracee.registers();
     registers.prepare_call(SYS_rt_sigreturn, registers.call_arguments());
     registers.set_pc(stub_code);
@@ -767,6 +768,8 @@ void Session::return_from_signal(const Event &event, Task &task) {
     }
     task.restart = 0;
     tracee.settle_after_call();
+    if (!fp_registers.empty())
+        cpu_.set_fp_registers(tracee, fp_registers);
 #if defined(__x86_64__)
     Registers after = tracee.registers();
     after.raw.orig_rax = ~0ull;
@@ -1012,7 +1015,7 @@ void Session::apply_start(const Event &event, Task &task) {
 #endif
     task.tracee.set_registers(start);
     if (const Segment *fp = event.segment(RG_SEG_FPREGISTERS))
-        task.tracee.set_fp_registers(fp->bytes);
+        cpu_.set_fp_registers(task.tracee, fp->bytes);
     if (const Segment *tls = event.segment(RG_SEG_TLS); tls && tls->bytes.size() >= 8) {
         std::uint64_t value;
         std::memcpy(&value, tls->bytes.data(), sizeof value);
@@ -1128,7 +1131,7 @@ void Session::apply_signal(const Event &event, Task &task) {
     task.space->note_stack(handler.sp());
     task.tracee.set_registers(handler);
     if (const Segment *fp = event.segment(RG_SEG_HANDLER_FPREGISTERS))
-        task.tracee.set_fp_registers(fp->bytes);
+        cpu_.set_fp_registers(task.tracee, fp->bytes);
 }
 
 } // namespace retrograde

@@ -9,6 +9,7 @@
 #include "replay/echo.h"
 #include "replay/jump_breakpoint.h"
 #include "replay/maps.h"
+#include "replay/recorded_cpu.h"
 #include "replay/tracee.h"
 
 #include <atomic>
@@ -244,6 +245,7 @@ class Session {
     EventStream stream_;
     SessionOptions options_;
     UniqueFd images_;
+    RecordedCpu cpu_;
     SharedMemory shared_;
     std::map<std::uint32_t, Task> tasks_; // by recorded tid
     std::uint64_t next_ = 0;

@@ -67,7 +67,7 @@ class Machine:
         if self.arch == "arm64":
             return ["qemu-system-aarch64", "-M", "virt", "-cpu", "max,pauth-impdef=on"]
         # By default the CPUs of x86-64 take turns in one thread, and a ptrace stop takes milliseconds.
-        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"]
+        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "max,pku=off,sse4a=off", "-accel", "tcg,thread=multi"]
 
     @property
     def console(self) -> str:
