@@ -49,9 +49,7 @@ class Disassembly {
     Verdict judge(std::uint64_t offset) {
         const std::optional<FileRange> function = functions_.function_at(offset);
         constexpr std::uint64_t longest_function = 16 << 20;
-        if (!function)
-            return functions_.is_empty() ? is_unknown : is_none;
-        if (function->end - function->start > longest_function)
+        if (!function || function->end - function->start > longest_function)
             return is_unknown;
         const std::uint64_t end_of_it = offset + 1 + wanted_.operand_bytes;
         std::vector<unsigned char> code = read_file(file_, function->start, function->end);

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 import retrograde as api
-from retrograde.errors import EXIT_CANNOT, EXIT_DIVERGED, EXIT_DONE
+from retrograde.errors import EXIT_CANNOT, EXIT_DONE
 from retrograde.record.program import find_capture_program
 from tests.support import sample, vm
-from tests.support.altered import Altered
 from tests.support.commands import retrograde
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,9 +72,7 @@ def test_everything_is_recorded(result: tuple[vm.Machine, vm.Result], backend: s
 
 
 @pytest.mark.parametrize("backend", ["ebpf", "ptrace"])
-def test_a_recording_replays_here_on_another_kernel_and_cpu(
-    result: tuple[vm.Machine, vm.Result], backend: str, tmp_path: Path
-) -> None:
+def test_a_recording_replays_here_on_another_kernel_and_cpu(result: tuple[vm.Machine, vm.Result], backend: str) -> None:
     machine, outcome = result
     if ARCHITECTURES[machine.arch] != platform.machine():
         pytest.skip(f"{machine.arch} code does not run on {platform.machine()}")
@@ -84,11 +81,6 @@ def test_a_recording_replays_here_on_another_kernel_and_cpu(
     if done.returncode == EXIT_CANNOT and "instructions that this one lacks" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode == EXIT_DONE, done.stderr
-    # It is more than luck: with this processor's own answers to cpuid, the program goes another way.
-    altered = Altered.of(recording)
-    altered.change_info(cpu={"cpuid": ""})
-    done = retrograde("replay", "--check", str(altered.write(tmp_path / "altered")))
-    assert done.returncode == EXIT_DIVERGED, done.stdout
 
 
 def test_an_unprivileged_user_gets_ptrace_and_is_told(result: tuple[vm.Machine, vm.Result]) -> None:
