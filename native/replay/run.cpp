@@ -186,10 +186,10 @@ std::optional<Session::Way> Session::begin_way(const Task &task, const Goal &goa
 void Session::look_for_lost(const Task &task) {
 #if defined(__x86_64__)
     constexpr std::uint64_t factor = 20, least_ns = 1'000'000'000, miss_ns = 100'000;
-    constexpr std::uint64_t factor_of_all = 5'000, least_of_all_ns = 20'000'000'000;
+    constexpr std::uint64_t factor_of_all = 20'000, least_of_all_ns = 30'000'000'000;
 #else // under emulation a few milliseconds of the recording have taken seconds
     constexpr std::uint64_t factor = 20, least_ns = 20'000'000'000, miss_ns = 1'000'000;
-    constexpr std::uint64_t factor_of_all = 20'000, least_of_all_ns = 60'000'000'000;
+    constexpr std::uint64_t factor_of_all = 100'000, least_of_all_ns = 60'000'000'000;
 #endif
     if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
         return;
