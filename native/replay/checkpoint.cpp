@@ -33,6 +33,8 @@ std::shared_ptr<Checkpoint> Session::checkpoint() {
     made->next_ = next_;
     made->told_ = told_;
     made->begun_ = begun_;
+    made->passed_ = passed_;
+    made->early_ = early_;
     made->data_of_ = data_of_;
     std::map<std::string, std::shared_ptr<SharedObject>> renamed;
     made->shared_ = shared_.copy(renamed);
@@ -77,8 +79,8 @@ void Session::end_all() {
 
 void Session::restore(const Checkpoint &checkpoint) {
     end_all();
-    early_.reset();
-    passed_ = ~0ull;
+    passed_ = checkpoint.passed_;
+    early_ = checkpoint.early_;
     next_ = checkpoint.next_;
     told_ = checkpoint.told_;
     begun_ = checkpoint.begun_;

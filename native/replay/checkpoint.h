@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace retrograde {
@@ -32,7 +33,8 @@ class Checkpoint {
     std::vector<std::shared_ptr<AddressSpace>> spaces_;
     std::vector<std::shared_ptr<Descriptors>> descriptors_;
     SharedMemory shared_;
-    std::uint64_t next_ = 0, told_ = ~0ull, begun_ = ~0ull;
+    std::uint64_t next_ = 0, told_ = ~0ull, begun_ = ~0ull, passed_ = ~0ull;
+    std::optional<Session::Early> early_; // where a place was passed by before
     std::uint8_t data_of_ = 0;
 };
 

@@ -19,6 +19,10 @@ namespace retrograde {
 
 namespace {
 
+bool is_invalid_instruction(int status) {
+    return WIFSTOPPED(status) && WSTOPSIG(status) == SIGILL && status >> 16 == 0;
+}
+
 std::string signal_name(int signal) {
     const char *name = ::sigabbrev_np(signal);
     return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
@@ -142,6 +146,12 @@ class Session::Way {
         stops_++;
     }
 
+    // Something else has taken its time since.
+    void pause_ended(std::uint64_t now_ns) {
+        begun_ns_ += now_ns - last_ns_;
+        last_ns_ = now_ns;
+    }
+
     // Whether it is so small a part of the way that a thread that is at its place already must come by there again.
     bool is_beginning() const {
         constexpr std::uint64_t part = 10;
@@ -193,12 +203,14 @@ void Session::look_for_lost(const Task &task) {
 #endif
     if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
         return;
+    constexpr std::uint64_t longest_tick_ns = 2'000'000'000; // a replay may have been stopped meanwhile
     const std::uint64_t cpu = process_cpu_ns(task.tracee.process()), now = read_clock_ns(CLOCK_MONOTONIC);
     if (std::exchange(tick_event_, next_) != next_)
-        tick_cpu_ns_ = cpu, tick_ns_ = now;
+        tick_cpu_ns_ = cpu, tick_ns_ = now, waited_ns_ = 0;
+    waited_ns_ += std::min(now - std::exchange(tick_ns_, now), longest_tick_ns);
     const std::uint64_t limit = factor * recorded_ns() + least_ns + place_misses_ * miss_ns;
     const std::uint64_t limit_of_all = factor_of_all * recorded_ns() + least_of_all_ns;
-    if ((cpu > tick_cpu_ns_ && cpu - tick_cpu_ns_ > limit) || now - tick_ns_ > limit_of_all)
+    if ((cpu > tick_cpu_ns_ && cpu - tick_cpu_ns_ > limit) || waited_ns_ > limit_of_all)
         stop_running(is_lost_);
 }
 
@@ -277,8 +289,11 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     write_code(task.tracee, pc, at->original.data(), at->original.size());
     task.tracee.resume(Resume::step_calls);
     const int status = wait_for(task);
+    const bool is_carried_out = is_invalid_instruction(status) && cpu_.carry_out(task.tracee);
     if (!task.tracee.is_gone())
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
+    if (is_carried_out)
+        return true;
     if (is_trap(status) && !hit_debug_register(task.tracee.tid(), task.armed))
         return true;
     return handle_stop(task, goal, status);
@@ -289,7 +304,7 @@ class Session::PlaceFinder {
   public:
     PlaceFinder(Session &session, Task &task, const Goal &goal) : session_(session), task_(task), goal_(goal) {
         session_.place_misses_ = 0;
-        session_.jump_compared_words_ = false;
+        session_.jump_compared_words_ = session_.jump_was_before_ = false;
         // A debug register stops a repeated string instruction at every turn.
         unsigned char bytes[8] = {};
         if (session_.looks_for_place(task_) || goal_.kind == Goal::place) {
@@ -351,7 +366,7 @@ class Session::PlaceFinder {
         is_useless_ = true;
         take_out();
         // Something jumps to an instruction behind the place. Those before it may do.
-        if (!is_before_ && session_.request_.step_tid != task_.tid)
+        if (!is_before_ && may_be_before())
             begin_trace();
         return true;
     }
@@ -380,6 +395,11 @@ class Session::PlaceFinder {
 #endif
         (void)word;
         return false;
+    }
+
+    // Whether a jump may stand before the place: who comes to the place by another way, it does not see.
+    bool may_be_before() const {
+        return session_.request_.step_tid != task_.tid && !session_.ways_.contains(session_.next_);
     }
 
     void begin_trace() {
@@ -449,10 +469,11 @@ class Session::PlaceFinder {
         }
         jump_ = JumpBreakpoint::insert(task_.tracee, wanted(), words, before, limit);
         is_before_ = before != wanted().pc();
+        session_.jump_was_before_ |= jump_ && is_before_;
         session_.jump_compared_words_ |= jump_ && !words.empty();
         counted_ = 0;
         is_useless_ = !jump_;
-        if (!jump_ && before == wanted().pc() && task_.tracee.registers().pc() == before) {
+        if (!jump_ && before == wanted().pc() && may_be_before() && task_.tracee.registers().pc() == before) {
             begin_trace();
             is_useless_ = true; // unless the trace finds a way
         }
@@ -568,6 +589,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             if (std::exchange(passed_, next_) != next_) {
                 finder.take_out();
                 remember_early();
+                way->pause_ended(process_cpu_ns(task.tracee.process()));
             }
         }
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)

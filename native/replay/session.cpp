@@ -371,7 +371,11 @@ Stop Session::run(const RunRequest &request) {
 void Session::remember_early() {
     early_.reset();
     remove_breakpoints(); // no part of the copy
-    early_ = Early{checkpoint(), steps_, passes_};
+    try {
+        early_ = Early{checkpoint(), steps_, passes_};
+    } catch (const Failure &) {
+        // Without it the replay begins anew where that was wrong.
+    }
     insert_breakpoints();
 }
 
@@ -384,6 +388,7 @@ bool Session::return_to_early() {
     remove_breakpoints();
     const Early early = *early_;
     restore(*early.checkpoint);
+    passed_ = tick_event_ = ~0ull;
     steps_ = early.steps;
     passes_ = early.passes;
     return true;
@@ -395,7 +400,11 @@ bool Session::return_to_early() {
 // fewer words. Returns false where there is nothing to look at again.
 bool Session::reconsider() {
     const std::uint64_t event = next_;
-    if (jump_compared_words_ && !doubted_.contains(event))
+    if (passed_ == event)
+        at_once_.insert(event);
+    else if (jump_was_before_ && !ways_.contains(event))
+        ways_.insert(event);
+    else if (jump_compared_words_ && !doubted_.contains(event))
         doubted_[event] = {}; // see all candidates first
     else if (candidate_ && candidate_->event == event && doubted_[event].empty())
         doubted_[event] = candidate_->others;
@@ -408,7 +417,7 @@ bool Session::reconsider() {
 void Session::begin_again() {
     remove_breakpoints();
     early_.reset();
-    passed_ = ~0ull;
+    passed_ = tick_event_ = ~0ull;
     end_all();
     shared_ = {};
     next_ = 0;

@@ -271,6 +271,8 @@ class Session {
         std::set<std::uint64_t> others; // addresses
     };
     std::optional<Candidate> candidate_;
+    bool jump_was_before_ = false;     // in the search that goes on: whoever came by another way was not seen
+    std::set<std::uint64_t> ways_;     // events whose places several ways may lead to
     bool jump_compared_words_ = false; // in the search that goes on: candidates were passed unseen
     // By event: the words that are not looked at when its place is found again; with none, jumps look at no words.
     std::map<std::uint64_t, std::set<std::uint64_t>> doubted_;
@@ -282,8 +284,9 @@ class Session {
     RunRequest request_;
     Stop stop_{};
     std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false, has_ticked_ = false;
-    // The event that was waited for at a tick first, and when: by the thread's CPU time, and by the clock.
-    std::uint64_t tick_event_ = ~0ull, tick_cpu_ns_ = 0, tick_ns_ = 0;
+    // The event that was waited for at a tick first, and its thread's CPU time then; when the last tick was, and how
+    // long has been waited for the event.
+    std::uint64_t tick_event_ = ~0ull, tick_cpu_ns_ = 0, tick_ns_ = 0, waited_ns_ = 0;
     std::atomic<pid_t> running_process_ = 0, running_tid_ = 0;
     Echo echo_;
 };
