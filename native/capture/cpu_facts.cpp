@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <sched.h>
 #include <sstream>
 #include <string>
 
@@ -32,14 +33,29 @@ std::string cpuinfo(const std::string &name) {
     return _xgetbv(0);
 }
 
-void write_registers_of_architecture(JsonWriter &json) {
+// Their CPUs are not all alike in every machine.
+CpuidTable answers_on(int cpu) {
+    cpu_set_t before, there;
+    const bool is_known = cpu >= 0 && ::sched_getaffinity(0, sizeof before, &before) == 0;
+    CPU_ZERO(&there);
+    if (is_known) {
+        CPU_SET(static_cast<unsigned>(cpu), &there);
+        ::sched_setaffinity(0, sizeof there, &there);
+    }
+    const CpuidTable table = CpuidTable::here();
+    if (is_known)
+        ::sched_setaffinity(0, sizeof before, &before);
+    return table;
+}
+
+void write_registers_of_architecture(JsonWriter &json, int cpu) {
     unsigned a, b, c, d;
     if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE))
         json.member("xcr0", read_xcr0());
-    json.member("cpuid", CpuidTable::here().text());
+    json.member("cpuid", answers_on(cpu).text());
 }
 #else
-void write_registers_of_architecture(JsonWriter &json) {
+void write_registers_of_architecture(JsonWriter &json, int) {
     std::ifstream file("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1");
     if (std::string midr; file >> midr)
         json.member("midr", std::uint64_t{std::strtoull(midr.c_str(), nullptr, 16)});
@@ -53,14 +69,14 @@ void write_registers_of_architecture(JsonWriter &json) {
 
 } // namespace
 
-void write_cpu_facts(JsonWriter &json) {
+void write_cpu_facts(JsonWriter &json, int cpu) {
     const std::string model = cpuinfo("model name"), features = cpuinfo("flags");
     json.key("cpu").begin_object().member("model", model).key("features").begin_array();
     std::istringstream words(features.empty() ? cpuinfo("Features") : features);
     for (std::string word; words >> word;)
         json.value(word);
     json.end_array();
-    write_registers_of_architecture(json);
+    write_registers_of_architecture(json, cpu);
     json.end_object();
 }
 

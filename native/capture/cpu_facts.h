@@ -6,6 +6,7 @@
 namespace retrograde {
 
 // Adds the member "cpu".
-void write_cpu_facts(JsonWriter &json);
+//   cpu: the number of the CPU whose answers to cpuid are told; -1 for any.
+void write_cpu_facts(JsonWriter &json, int cpu);
 
 } // namespace retrograde

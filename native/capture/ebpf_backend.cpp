@@ -598,8 +598,9 @@ int EbpfBackend::on_last_stop(pid_t tid, int signal) {
     const auto trap = replay_->carry_out_trapped(tid, signal);
     if (trap)
         write(wire_event(*trap));
-    replay_->let_go(tid);
-    return trap ? 0 : signal;
+    const bool is_stale = replay_->is_stale_trap(tid, signal);
+    replay_->let_go(read_process_facts(tid).pid, tid);
+    return trap || is_stale ? 0 : signal;
 }
 
 void EbpfBackend::at_handler(pid_t tid, bool there) {

@@ -3,6 +3,7 @@
 #include "capture/call_memory.h"
 #include "capture/images.h"
 #include "capture/registers.h"
+#include "capture/trapped_instructions.h"
 #include "code/instruction_finder.h"
 
 #if defined(__x86_64__)
@@ -10,11 +11,11 @@
 #include <array>
 #include <cpuid.h>
 #include <cstring>
+#include <immintrin.h>
 #include <span>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 namespace retrograde {
 
@@ -90,13 +91,11 @@ __attribute__((target("rdseed"))) bool random_seed(unsigned long long &number) {
 }
 
 // The processor gives as many random bits as are asked for, and zero where it has none (Intel SDM volume 2, RDRAND).
-void carry_out(const Decoded &decoded, GeneralRegisters &registers) {
+void carry_out(const Decoded &decoded, pid_t tid, GeneralRegisters &registers) {
     unsigned long long number = 0;
-    unsigned processor = 0;
     bool has_any = true;
     if (decoded.which == RG_TRAP_RDPID) {
-        __rdtscp(&processor);
-        number = processor;
+        number = processor_number(tid);
     } else {
         has_any = decoded.which == RG_TRAP_RDRAND ? random_number(number) : random_seed(number);
         constexpr unsigned long long carry = 1, arithmetic = 0x8d5; // OF, SF, ZF, AF, PF, CF
@@ -127,16 +126,17 @@ const WantedInstruction wanted{{escape, group_9}, 1, [](std::span<const unsigned
                                    return decoded ? decoded->length : 0;
                                }};
 
-// The word of a process's memory that a byte is in, which never reaches over the end of a page.
-bool change_byte(pid_t tid, std::uint64_t address, unsigned char from, unsigned char to) {
-    const std::uint64_t start = address & ~7ull;
+// Changes the second byte of an instruction's opcode. Nothing is changed where there is no such instruction.
+bool change_opcode(pid_t tid, std::uint64_t address, unsigned char from, unsigned char to) {
+    std::array<unsigned char, 3> bytes{};
+    if (ProcessMemory(tid).read(address - 1, bytes.data(), bytes.size()) != bytes.size() || bytes[0] != escape ||
+        bytes[1] != from || bytes[2] < least_operand)
+        return false;
+    const std::uint64_t start = address & ~7ull; // a word never reaches over the end of a page
     std::uint64_t word = 0;
     if (!ProcessMemory(tid).get(start, word))
         return false;
-    auto *byte = reinterpret_cast<unsigned char *>(&word) + (address - start);
-    if (*byte != from)
-        return false;
-    *byte = to;
+    reinterpret_cast<unsigned char *>(&word)[address - start] = to;
     return ::ptrace(PTRACE_POKEDATA, tid, reinterpret_cast<void *>(start), word) == 0;
 }
 
@@ -155,13 +155,9 @@ PatchedInstructions::Patches PatchedInstructions::patch(pid_t tid, const Mapping
     if (!file || ::fstat(file.get(), &status) != 0)
         return {};
     const std::uint64_t end = mapping.offset + mapping.length();
-    const Version version{status.st_dev,
-                          status.st_ino,
-                          status.st_size,
-                          status.st_mtim.tv_sec,
-                          status.st_mtim.tv_nsec,
-                          mapping.offset,
-                          end};
+    const Version version{status.st_dev,          status.st_ino,          status.st_size,
+                          status.st_mtim.tv_sec,  status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+                          status.st_ctim.tv_nsec, mapping.offset,         end};
     auto known = known_.find(version);
     if (known == known_.end()) {
         const FoundInstructions found = find_instructions(file.get(), mapping.offset, end, wanted);
@@ -173,7 +169,7 @@ PatchedInstructions::Patches PatchedInstructions::patch(pid_t tid, const Mapping
     Patches patches{{}, known->second.is_doubtful};
     for (const std::uint64_t offset : known->second.offsets) {
         const std::uint64_t address = mapping.start + (offset - mapping.offset);
-        if (!change_byte(tid, address, group_9, invalid))
+        if (!change_opcode(tid, address, group_9, invalid))
             continue;
         patched_.emplace(mapping.major, mapping.minor, mapping.inode, offset);
         patches.list.push_back({address, invalid});
@@ -186,30 +182,48 @@ bool PatchedInstructions::is_patched(const Mapping &mapping, std::uint64_t addre
            patched_.contains({mapping.major, mapping.minor, mapping.inode, mapping.offset + (address - mapping.start)});
 }
 
+bool PatchedInstructions::has_patched(pid_t tid, std::uint64_t address) const {
+    const std::vector<Mapping> map = read_memory_map(tid);
+    return std::any_of(map.begin(), map.end(), [&](const Mapping &mapping) { return is_patched(mapping, address); });
+}
+
+namespace {
+
+// The one that a stopped thread has come to.
+std::optional<Decoded> decode_at(pid_t tid, const GeneralRegisters &registers, unsigned char second) {
+    std::array<unsigned char, longest_instruction> code{};
+    const std::size_t got = ProcessMemory(tid).read(registers.rip, code.data(), code.size());
+    return decode(std::span(code).first(got), second);
+}
+
+} // namespace
+
 std::optional<rg_trap> PatchedInstructions::carry_out(pid_t tid) const {
     GeneralRegisters registers{};
-    std::array<unsigned char, longest_instruction> code{};
     if (patched_.empty() || !read_registers(tid, registers))
         return std::nullopt;
-    const std::size_t got = ProcessMemory(tid).read(registers.rip, code.data(), code.size());
-    const std::optional<Decoded> decoded = decode(std::span(code).first(got), invalid);
-    if (!decoded || !processor_has(decoded->which))
+    const std::optional<Decoded> decoded = decode_at(tid, registers, invalid);
+    if (!decoded || !processor_has(decoded->which) || !has_patched(tid, registers.rip + decoded->length - 2))
         return std::nullopt;
-    const std::uint64_t changed = registers.rip + decoded->length - 2;
-    const std::vector<Mapping> map = read_memory_map(tid);
-    if (std::none_of(map.begin(), map.end(), [&](const Mapping &mapping) { return is_patched(mapping, changed); }))
-        return std::nullopt;
-    retrograde::carry_out(*decoded, registers);
+    retrograde::carry_out(*decoded, tid, registers);
     return write_registers(tid, registers) ? std::optional(decoded->which) : std::nullopt;
 }
 
-void PatchedInstructions::restore(pid_t tid) const {
-    if (patched_.empty())
+bool PatchedInstructions::is_restored(pid_t tid) const {
+    GeneralRegisters registers{};
+    if (restored_.empty() || !read_registers(tid, registers))
+        return false;
+    const std::optional<Decoded> decoded = decode_at(tid, registers, group_9);
+    return decoded && has_patched(tid, registers.rip + decoded->length - 2);
+}
+
+void PatchedInstructions::restore(pid_t pid, pid_t tid) {
+    if (patched_.empty() || !restored_.insert(pid).second)
         return;
     for (const Mapping &mapping : read_memory_map(tid))
         for (const auto &[major, minor, inode, offset] : patched_)
             if (const std::uint64_t address = mapping.start + (offset - mapping.offset); is_patched(mapping, address))
-                change_byte(tid, address, invalid, group_9);
+                change_opcode(tid, address, invalid, group_9);
 }
 
 } // namespace retrograde
@@ -224,7 +238,10 @@ PatchedInstructions::Patches PatchedInstructions::patch(pid_t, const Mapping &) 
 std::optional<rg_trap> PatchedInstructions::carry_out(pid_t) const {
     return std::nullopt;
 }
-void PatchedInstructions::restore(pid_t) const {}
+void PatchedInstructions::restore(pid_t, pid_t) {}
+bool PatchedInstructions::is_restored(pid_t) const {
+    return false;
+}
 
 } // namespace retrograde
 

@@ -36,21 +36,26 @@ class PatchedInstructions {
     // the instruction would, and returns which it was.
     std::optional<rg_trap> carry_out(pid_t tid) const;
 
-    // Undoes it for the process of a stopped thread that is to go on without us.
-    void restore(pid_t tid) const;
+    // Undoes it for a process, of which this thread is stopped, that is to go on without us.
+    void restore(pid_t pid, pid_t tid);
+    // Whether a stopped thread came to one of these while it was invalid, and can go on: that has been undone since.
+    bool is_restored(pid_t tid) const;
 
   private:
     struct Found {
         std::vector<std::uint64_t> offsets; // of the byte that is changed, in the file
         bool is_doubtful = false;
     };
-    using Version = std::tuple<std::uint64_t, std::uint64_t, std::int64_t, std::int64_t, std::int64_t, std::uint64_t,
-                               std::uint64_t>;                                            // of a file, and a part of it
+    // Of a file, and a part of it.
+    using Version = std::tuple<std::uint64_t, std::uint64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                               std::int64_t, std::uint64_t, std::uint64_t>;
     using Place = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t, std::uint64_t>; // device, inode, offset
     bool is_patched(const Mapping &mapping, std::uint64_t address) const;
+    bool has_patched(pid_t tid, std::uint64_t address) const;
 
     std::map<Version, Found> known_;
     std::set<Place> patched_;
+    std::set<pid_t> restored_; // processes
 };
 
 } // namespace retrograde

@@ -261,7 +261,7 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
         const auto trap = carry_out(tid, signal);
         if (trap) {
             writer_.add(wire_event(*trap));
-        } else {
+        } else if (!replay_ || !replay_->is_stale_trap(tid, signal)) {
             on_signal(tid, thread, signal);
             passed_on = signal;
         }
@@ -272,7 +272,7 @@ void PtraceBackend::let_go(pid_t tid, Thread &thread, int status) {
     }
     write_cut_off(thread);
     if (replay_)
-        replay_->let_go(tid);
+        replay_->let_go(thread.pid, tid);
     ::ptrace(PTRACE_DETACH, tid, nullptr, static_cast<long>(passed_on));
     threads_.erase(tid);
 }

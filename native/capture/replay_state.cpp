@@ -188,8 +188,12 @@ std::optional<WireRecord> ReplayState::carry_out_trapped(pid_t tid, int signal) 
     return row.take();
 }
 
-void ReplayState::let_go(pid_t tid) const {
-    patched_.restore(tid);
+bool ReplayState::is_stale_trap(pid_t tid, int signal) const {
+    return signal == SIGILL && patched_.is_restored(tid);
+}
+
+void ReplayState::let_go(pid_t pid, pid_t tid) {
+    patched_.restore(pid, tid);
     if (!belief_.forbids_counter(tid))
         stop_trapping(tid);
     belief_.give_back(tid);

@@ -41,8 +41,10 @@ class ReplayState {
     // A thread has stopped before the delivery of a signal. Where that is the trap of an instruction whose result is to
     // be recorded, carries it out and returns its TRAP row: the signal is to be dropped then.
     std::optional<WireRecord> carry_out_trapped(pid_t tid, int signal) const;
-    // Gives a stopped thread back what was taken from it, as it is to go on without us.
-    void let_go(pid_t tid) const;
+    // Whether it is the trap of one that would not trap any more: the signal is to be dropped, and that is all.
+    bool is_stale_trap(pid_t tid, int signal) const;
+    // Gives a stopped thread of a process back what was taken from it, as it is to go on without us.
+    void let_go(pid_t pid, pid_t tid);
 
     // Whether a file of an overlay file system has been mapped shared.
     bool has_shared_overlay() const { return has_shared_overlay_; }

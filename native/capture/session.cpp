@@ -180,7 +180,7 @@ std::string Session::info() const {
     json.end_object().key("pid");
     target_ ? json.value(target_->pid()) : json.null();
     json.member("version", RETROGRADE_VERSION).member("page_size", std::int64_t{::sysconf(_SC_PAGESIZE)});
-    write_cpu_facts(json);
+    write_cpu_facts(json, target_ && target_->serialisation() ? static_cast<int>(target_->serialisation()->cpu()) : -1);
     json.key("replay");
     write_replay_facts(json);
     json.end_object();

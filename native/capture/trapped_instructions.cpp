@@ -5,6 +5,7 @@
 #include "capture/registers.h"
 
 #include <cstring>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -27,7 +28,7 @@ bool is_prefix(unsigned char byte) {
 }
 
 // Changes the registers as the instruction would. Returns which it was, or nothing.
-std::optional<rg_trap> carry_out(const ProcessMemory &memory, GeneralRegisters &registers) {
+std::optional<rg_trap> carry_out(pid_t tid, const ProcessMemory &memory, GeneralRegisters &registers) {
     unsigned char code[longest_instruction];
     const std::size_t got = memory.read(registers.rip, code, sizeof code);
     std::size_t at = 0;
@@ -39,17 +40,16 @@ std::optional<rg_trap> carry_out(const ProcessMemory &memory, GeneralRegisters &
     const bool is_rdtscp = at + 3 <= got && std::memcmp(code + at, "\x0f\x01\xf9", 3) == 0;
     if (!is_rdtsc && !is_rdtscp)
         return std::nullopt;
-    unsigned processor = 0;
-    const std::uint64_t counter = is_rdtsc ? __rdtsc() : __rdtscp(&processor);
+    const std::uint64_t counter = __rdtsc();
     registers.rax = counter & 0xffffffff;
     registers.rdx = counter >> 32;
     if (is_rdtscp)
-        registers.rcx = processor;
+        registers.rcx = processor_number(tid);
     registers.rip += at + (is_rdtsc ? 2 : 3);
     return is_rdtsc ? RG_TRAP_RDTSC : RG_TRAP_RDTSCP;
 }
 #else
-std::optional<rg_trap> carry_out(const ProcessMemory &memory, GeneralRegisters &registers) {
+std::optional<rg_trap> carry_out(pid_t, const ProcessMemory &memory, GeneralRegisters &registers) {
     constexpr std::uint32_t mrs_cntvct = 0xd53be040, mrs_cntvctss = 0xd53be0c0, without_register = ~0x1fu;
     std::uint32_t code = 0;
     if (!memory.get(registers.pc, code) ||
@@ -78,11 +78,25 @@ void stop_trapping(pid_t tid) {
 #endif
 }
 
+unsigned processor_number(pid_t tid) {
+    unsigned number = 0, node = 0;
+    ::getcpu(&number, &node);
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (::sched_getaffinity(tid, sizeof allowed, &allowed) == 0)
+        for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+            if (CPU_ISSET(cpu, &allowed)) {
+                number = cpu;
+                break;
+            }
+    return node << 12 | number; // arch/x86/include/asm/segment.h: vdso_encode_cpunode
+}
+
 std::optional<rg_trap> carry_out_counter(pid_t tid) {
     GeneralRegisters registers{};
     if (!read_registers(tid, registers))
         return std::nullopt;
-    const std::optional<rg_trap> which = carry_out(ProcessMemory(tid), registers);
+    const std::optional<rg_trap> which = carry_out(tid, ProcessMemory(tid), registers);
     return which && write_registers(tid, registers) ? which : std::nullopt;
 }
 

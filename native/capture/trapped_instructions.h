@@ -23,4 +23,7 @@ void stop_trapping(pid_t tid);
 // it was; nothing where it was none.
 std::optional<rg_trap> carry_out_counter(pid_t tid);
 
+// What rdtscp and rdpid tell a thread that runs on one CPU alone: its number, and that of the node above it.
+unsigned processor_number(pid_t tid);
+
 } // namespace retrograde

@@ -69,6 +69,7 @@ void FunctionTable::read_frames(const Elf64_Ehdr &header) {
         std::vector<unsigned char> frames(section.sh_size);
         if (get(file_, section.sh_offset, frames.data(), frames.size()))
             add_frames(frames, section.sh_addr);
+        break; // there is one
     }
     std::sort(functions_.begin(), functions_.end(),
               [](const Function &one, const Function &other) { return one.start < other.start; });

@@ -9,6 +9,8 @@
 #include <capstone/capstone.h>
 #include <cstring>
 #include <optional>
+#include <set>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace retrograde {
@@ -51,24 +53,34 @@ class Disassembly {
         constexpr std::uint64_t longest_function = 16 << 20;
         if (!function || function->end - function->start > longest_function)
             return is_unknown;
-        const std::uint64_t end_of_it = offset + 1 + wanted_.operand_bytes;
-        std::vector<unsigned char> code = read_file(file_, function->start, function->end);
-        code.resize(code.size() + longest_instruction);
-        for (std::uint64_t at = function->start; at < offset;) {
-            const auto rest = std::span<const unsigned char>(code).subspan(at - function->start);
-            std::size_t length = wanted_.length(rest);
-            if (length != 0 && at + length == end_of_it)
-                return is_one;
-            if (length == 0)
-                length = length_of(rest);
-            if (length == 0)
-                return is_unknown;
-            at += length;
-        }
-        return is_none;
+        if (function->start != start_)
+            disassemble(*function);
+        return places_.contains(offset) ? is_one : offset < known_to_ ? is_none : is_unknown;
     }
 
   private:
+    // Notes all that are wanted of a function: each is disassembled once.
+    void disassemble(const FileRange &function) {
+        start_ = function.start;
+        places_.clear();
+        std::vector<unsigned char> code = read_file(file_, function.start, function.end);
+        const std::size_t size = code.size();
+        code.resize(size + longest_instruction);
+        std::size_t at = 0;
+        while (at < size) {
+            const auto rest = std::span<const unsigned char>(code).subspan(at);
+            std::size_t length = wanted_.length(rest);
+            if (length != 0)
+                places_.insert(function.start + at + length - 1 - wanted_.operand_bytes);
+            else
+                length = length_of(rest);
+            if (length == 0)
+                break;
+            at += length;
+        }
+        known_to_ = function.start + at;
+    }
+
     std::size_t length_of(std::span<const unsigned char> code) const {
         if (const auto vector = measure_vector_instruction(code))
             return vector->length;
@@ -86,6 +98,8 @@ class Disassembly {
     FunctionTable functions_;
     csh handle_ = 0;
     bool is_open_ = false;
+    std::uint64_t start_ = ~0ull, known_to_ = 0; // of the function that was looked at last
+    std::set<std::uint64_t> places_;
 };
 
 } // namespace
@@ -99,6 +113,10 @@ std::vector<unsigned char> read_file(int file, std::uint64_t start, std::uint64_
 
 FoundInstructions find_instructions(int file, std::uint64_t start, std::uint64_t end, const WantedInstruction &wanted) {
     FoundInstructions found;
+    struct stat status {};
+    if (::fstat(file, &status) != 0)
+        return found;
+    end = std::min(end, static_cast<std::uint64_t>(status.st_size));
     std::optional<Disassembly> disassembly;
     for (const std::uint64_t offset : find_candidates(file, start, end, wanted.opcode)) {
         std::vector<unsigned char> bytes = read_file(file, offset - 1, offset + 1 + wanted.operand_bytes);

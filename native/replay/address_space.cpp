@@ -97,6 +97,8 @@ AddressSpace::Mapped AddressSpace::map(Tracee &tracee, const Mapping &mapping, S
         const std::uint64_t flags = mapping.is_shared() ? MAP_SHARED : MAP_PRIVATE;
         demand(tracee, "mmap", mapping.start, SYS_mmap,
                {mapping.start, length, protection, flags | MAP_FIXED, file.get(), mapping.offset});
+        if (!mapping.is_shared() && !mapping.image.empty())
+            images.cpu.patch(tracee, mapping, images.folder);
         return mapped;
     }
     if (!mapping.image.empty()) {
@@ -119,7 +121,8 @@ void AddressSpace::write_pending(Tracee &tracee, const std::vector<Mapped> &mapp
         std::size_t at = 0;
         while (at < pending_.size() && (bytes.address < pending_[at].start || bytes.address >= pending_[at].end))
             at++;
-        if (at == pending_.size() || !mapped[at].object)
+        // A single byte is a changed instruction: that is the process's own, and not its file's.
+        if (at == pending_.size() || !mapped[at].object || (bytes.data.size() == 1 && !pending_[at].is_shared()))
             write_all(tracee, bytes.address, bytes.data);
         else if (mapped[at].is_new)
             mapped[at].object->write(pending_[at].offset + bytes.address - pending_[at].start, bytes.data);

@@ -1,7 +1,8 @@
 // Signals that strike in the middle of a computation, on an alternate stack, for a fault, and nested; and reads of the
 // time stamp counter. Prints "2 1 1 1". With an argument: reads the counter, and random numbers that the processor
-// gives, for so many seconds.
+// gives, for so many seconds, in two threads.
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,12 @@ static unsigned random_number(void) {
         __asm__ volatile("rdrand %0" : "=r"(value) : : "cc");
 #endif
     return value;
+}
+
+static void *ask_until(void *end) {
+    while (time(NULL) < *(time_t *)end)
+        counter(), random_number();
+    return NULL;
 }
 
 static void on_alarm(int signal) {
@@ -63,8 +70,10 @@ int main(int count, char **words) {
 
     if (count > 1) {
         time_t end = time(NULL) + atoi(words[1]);
-        while (time(NULL) < end)
-            counter(), random_number();
+        pthread_t other;
+        pthread_create(&other, NULL, ask_until, &end);
+        ask_until(&end);
+        pthread_join(other, NULL);
         puts("done");
         return 0;
     }

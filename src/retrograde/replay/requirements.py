@@ -89,7 +89,16 @@ def _check_processor(name: str, info: dict[str, Any]) -> None:
         raise CannotError(f"{name} does not say on which CPU it was recorded: it can't be replayed")
     recorded = {str(feature) for feature in features}
     instructions = {each for each in recorded if each in _INSTRUCTIONS or each.startswith(_FAMILIES)}
-    if missing := sorted(instructions - cpu_features()):
+    here = cpu_features()
+    # Without xsavec, programs save vector registers by xsave, which writes as many as the processor has, to where they
+    # left room for as many as cpuid told (glibc: _dl_runtime_resolve_xsave).
+    wider = sorted(feature for feature in ("avx", "mpx", "avx512f") if feature in here - recorded)
+    if "xsave" in recorded and "xsavec" not in recorded and wider:
+        raise CannotError(
+            f"{name} was recorded on a CPU without xsavec, and this one has more vector registers: {', '.join(wider)}",
+            hint=f"replay it on a CPU like {cpu.get('model', 'the recorded one')}",
+        )
+    if missing := sorted(instructions - here):
         raise CannotError(
             f"{name} was recorded on a CPU with instructions that this one lacks: {', '.join(missing[:20])}",
             hint=f"replay it on a CPU like {cpu.get('model', 'the recorded one')}",
