@@ -399,7 +399,7 @@ class Session::PlaceFinder {
 
     // Whether a jump may stand before the place: who comes to the place by another way, it does not see.
     bool may_be_before() const {
-        return session_.request_.step_tid != task_.tid && !session_.ways_.contains(session_.next_);
+        return session_.request_.step_tid != task_.tid && !session_.several_ways_.contains(session_.next_);
     }
 
     void begin_trace() {

@@ -394,16 +394,17 @@ bool Session::return_to_early() {
     return true;
 }
 
-// Where the place of a signal or switch was not found, though its registers were: the words that lay around it then
-// need not be the same in each run. (The dynamic linker's resolver saves vectors to the stack by xsavec, which leaves
-// out what the processor takes for unused at the moment: Intel SDM volume 1, 13.6.) It is to be looked for again with
-// fewer words. Returns false where there is nothing to look at again.
+// Where the place of a signal or switch was not found. A jump before it sees nobody who comes to it by another way. And
+// the words that lay around it then need not be the same in each run. (The dynamic linker's resolver saves vectors to
+// the stack by xsavec, which leaves out what the processor takes for unused at the moment: Intel SDM volume 1, 13.6.)
+// It is to be looked for again without such a jump, or with fewer words. Returns false where there is nothing to look
+// at again.
 bool Session::reconsider() {
     const std::uint64_t event = next_;
     if (passed_ == event)
         at_once_.insert(event);
-    else if (jump_was_before_ && !ways_.contains(event))
-        ways_.insert(event);
+    else if (jump_was_before_ && !several_ways_.contains(event))
+        several_ways_.insert(event);
     else if (jump_compared_words_ && !doubted_.contains(event))
         doubted_[event] = {}; // see all candidates first
     else if (candidate_ && candidate_->event == event && doubted_[event].empty())

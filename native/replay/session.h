@@ -271,9 +271,9 @@ class Session {
         std::set<std::uint64_t> others; // addresses
     };
     std::optional<Candidate> candidate_;
-    bool jump_was_before_ = false;     // in the search that goes on: whoever came by another way was not seen
-    std::set<std::uint64_t> ways_;     // events whose places several ways may lead to
-    bool jump_compared_words_ = false; // in the search that goes on: candidates were passed unseen
+    bool jump_was_before_ = false;         // in the search that goes on: whoever came by another way was not seen
+    std::set<std::uint64_t> several_ways_; // events whose places several ways may lead to
+    bool jump_compared_words_ = false;     // in the search that goes on: candidates were passed unseen
     // By event: the words that are not looked at when its place is found again; with none, jumps look at no words.
     std::map<std::uint64_t, std::set<std::uint64_t>> doubted_;
     std::uint64_t begun_ = ~0ull;  // event that a thread is on its way to
