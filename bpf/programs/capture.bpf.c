@@ -481,6 +481,16 @@ static __always_inline u64 state_of(struct task_struct *task)
 	return BPF_CORE_READ(old, state);
 }
 
+static __always_inline void describe_segment(struct rg_segment *segment, u32 arg, u32 flags, u64 address, u32 length)
+{
+	segment->address = address;
+	segment->full_length = length;
+	segment->length = length;
+	segment->arg = arg;
+	segment->flags = flags;
+	segment->reserved = 0;
+}
+
 /*
  * Where the thread was, for who replays it: it has left user mode, and these are on its kernel stack. Nothing where it
  * is leaving a call still: it is behind the call, whose results the tracer may be about to change.
@@ -505,12 +515,7 @@ static __always_inline void add_registers(struct scratch *s, const struct rg_thr
 	words[17] &= 0xffff;
 	words[20] &= 0xffff;
 #endif
-	segment->address = 0;
-	segment->full_length = REGISTER_WORDS * sizeof(u64);
-	segment->length = REGISTER_WORDS * sizeof(u64);
-	segment->arg = RG_SEG_REGISTERS;
-	segment->flags = 0;
-	segment->reserved = 0;
+	describe_segment(segment, RG_SEG_REGISTERS, 0, 0, REGISTER_WORDS * sizeof(u64));
 	s->offset = sizeof(*segment) + REGISTER_WORDS * sizeof(u64);
 	s->event.segment_count = 1;
 }
@@ -539,12 +544,7 @@ static __always_inline void add_stack(struct scratch *s)
 		if (bpf_probe_read_user(segment + 1, length, (void *)start))
 			return;
 	}
-	segment->address = start;
-	segment->full_length = length;
-	segment->length = length;
-	segment->arg = RG_SEG_MEMORY;
-	segment->flags = RG_SEG_IN;
-	segment->reserved = 0;
+	describe_segment(segment, RG_SEG_MEMORY, RG_SEG_IN, start, length);
 	s->offset = offset + sizeof(*segment) + ((length + 7) & ~7u);
 	s->event.segment_count = 2;
 }
@@ -565,12 +565,7 @@ __noinline int add_piece(u32 cpu, u64 address)
 	address &= ~7ULL;
 	if (bpf_probe_read_user(segment + 1, REACH_BYTES, (void *)address))
 		return 0;
-	segment->address = address;
-	segment->full_length = REACH_BYTES;
-	segment->length = REACH_BYTES;
-	segment->arg = RG_SEG_MEMORY;
-	segment->flags = RG_SEG_IN;
-	segment->reserved = 0;
+	describe_segment(segment, RG_SEG_MEMORY, RG_SEG_IN, address, REACH_BYTES);
 	s->offset = offset + sizeof(*segment) + REACH_BYTES;
 	s->event.segment_count++;
 	return 1;

@@ -30,8 +30,8 @@ std::string_view recorded_answers(const std::string &info) {
 
 } // namespace
 
-RecordedCpu::RecordedCpu(const std::string &info) : answers_(recorded_answers(info)) {
-    if (answers_.tells_same(CpuidTable::here()))
+RecordedCpu::RecordedCpu(const std::string &info) : here_(CpuidTable::here()), answers_(recorded_answers(info)) {
+    if (answers_.tells_same(here_))
         answers_ = {};
 }
 
@@ -80,9 +80,8 @@ std::vector<unsigned char> RecordedCpu::converted(std::span<const unsigned char>
     in_use &= known;
     std::copy_n(recorded.begin(), legacy, here.begin());
     std::memcpy(here.data() + header, &in_use, sizeof in_use);
-    const CpuidTable own = CpuidTable::here();
     for (std::uint32_t part = first; part <= last; part++) {
-        const CpuidAnswer from = answers_.answer(state, part), to = own.answer(state, part);
+        const CpuidAnswer from = answers_.answer(state, part), to = here_.answer(state, part);
         const std::uint64_t size = std::min(from.eax, to.eax);
         if (in_use >> part & 1 && from.ebx + size <= recorded.size() && to.ebx + size <= here.size())
             std::copy_n(recorded.begin() + from.ebx, size, here.begin() + to.ebx);

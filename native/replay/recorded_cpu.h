@@ -39,6 +39,7 @@ class RecordedCpu {
     std::vector<unsigned char> converted(std::span<const unsigned char> recorded,
                                          std::vector<unsigned char> here) const;
 
+    CpuidTable here_;    // this processor's
     CpuidTable answers_; // empty where this processor's are the same
     std::map<std::tuple<std::string, std::uint64_t, std::uint64_t>, std::vector<std::uint64_t>> known_; // by image
     std::set<std::uint64_t> patched_; // addresses of instructions
