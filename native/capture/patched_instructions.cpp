@@ -198,15 +198,14 @@ std::optional<Decoded> decode_at(pid_t tid, const GeneralRegisters &registers, u
 
 } // namespace
 
-std::optional<rg_trap> PatchedInstructions::carry_out(pid_t tid) const {
-    GeneralRegisters registers{};
-    if (patched_.empty() || !read_registers(tid, registers))
+std::optional<rg_trap> PatchedInstructions::carry_out(pid_t tid, GeneralRegisters &registers) const {
+    if (patched_.empty())
         return std::nullopt;
     const std::optional<Decoded> decoded = decode_at(tid, registers, invalid);
     if (!decoded || !processor_has(decoded->which) || !has_patched(tid, registers.rip + decoded->length - 2))
         return std::nullopt;
     retrograde::carry_out(*decoded, tid, registers);
-    return write_registers(tid, registers) ? std::optional(decoded->which) : std::nullopt;
+    return decoded->which;
 }
 
 bool PatchedInstructions::is_restored(pid_t tid) const {
@@ -235,7 +234,7 @@ namespace retrograde {
 PatchedInstructions::Patches PatchedInstructions::patch(pid_t, const Mapping &) {
     return {};
 }
-std::optional<rg_trap> PatchedInstructions::carry_out(pid_t) const {
+std::optional<rg_trap> PatchedInstructions::carry_out(pid_t, GeneralRegisters &) const {
     return std::nullopt;
 }
 void PatchedInstructions::restore(pid_t, pid_t) {}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "capture/memory_map.h"
+#include "capture/registers.h"
 #include "wire.h"
 
 #include <cstdint>
@@ -32,9 +33,9 @@ class PatchedInstructions {
     // A thread is stopped where its process has mapped something: patches what is there of a file's code.
     Patches patch(pid_t tid, const Mapping &mapping);
 
-    // A stopped thread has come to an invalid instruction. Where it is one of these, changes the thread's registers as
-    // the instruction would, and returns which it was.
-    std::optional<rg_trap> carry_out(pid_t tid) const;
+    // A stopped thread, which has these registers, has come to an invalid instruction. Where it is one of these,
+    // changes them as the instruction would, and returns which it was.
+    std::optional<rg_trap> carry_out(pid_t tid, GeneralRegisters &registers) const;
 
     // Undoes it for a process, of which this thread is stopped, that is to go on without us.
     void restore(pid_t pid, pid_t tid);

@@ -175,10 +175,10 @@ std::optional<WireRecord> ReplayState::carry_out_trapped(pid_t tid, int signal) 
     const std::uint64_t address = program_counter(registers);
     std::optional<rg_trap> which;
     if (signal == SIGSEGV && info.si_code == SI_KERNEL && !belief_.forbids_counter(tid))
-        which = carry_out_counter(tid);
+        which = carry_out_counter(tid, registers);
     else if (signal == SIGILL && info.si_code == ILL_ILLOPN)
-        which = patched_.carry_out(tid);
-    if (!which)
+        which = patched_.carry_out(tid, registers);
+    if (!which || !write_registers(tid, registers))
         return std::nullopt;
     rg_event event = make_event(RG_TRAP, -1, read_process_facts(tid).pid, tid, now_ns());
     event.args[0] = *which;

@@ -92,12 +92,8 @@ unsigned processor_number(pid_t tid) {
     return node << 12 | number; // arch/x86/include/asm/segment.h: vdso_encode_cpunode
 }
 
-std::optional<rg_trap> carry_out_counter(pid_t tid) {
-    GeneralRegisters registers{};
-    if (!read_registers(tid, registers))
-        return std::nullopt;
-    const std::optional<rg_trap> which = carry_out(tid, ProcessMemory(tid), registers);
-    return which && write_registers(tid, registers) ? which : std::nullopt;
+std::optional<rg_trap> carry_out_counter(pid_t tid, GeneralRegisters &registers) {
+    return carry_out(tid, ProcessMemory(tid), registers);
 }
 
 } // namespace retrograde

@@ -2,6 +2,7 @@
 // the capture carries them out in the thread's stead.
 #pragma once
 
+#include "capture/registers.h"
 #include "wire.h"
 
 #include <cstdint>
@@ -19,9 +20,9 @@ void trap_instructions();
 // Undoes that for a thread in a ptrace-stop, which is to go on without us.
 void stop_trapping(pid_t tid);
 
-// A stopped thread has come to such an instruction: changes its registers as the instruction would, and returns which
-// it was; nothing where it was none.
-std::optional<rg_trap> carry_out_counter(pid_t tid);
+// A stopped thread, which has these registers, has come to such an instruction: changes them as the instruction would,
+// and returns which it was; nothing where it was none.
+std::optional<rg_trap> carry_out_counter(pid_t tid, GeneralRegisters &registers);
 
 // What rdtscp and rdpid tell a thread that runs on one CPU alone: its number, and that of the node above it.
 unsigned processor_number(pid_t tid);
