@@ -30,6 +30,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #else
 #define REGISTER_WORDS	  34 /* struct user_pt_regs */
 #define GENERAL_REGISTERS 31
+#define LINK_REGISTER	  30
 #define STACK_POINTER	  31
 #define PROGRAM_COUNTER	  32
 #endif
@@ -38,6 +39,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define REACH_BYTES   64 /* that are told of what a register points to */
 #define CODE_AROUND   64 /* bytes of code before the program counter, and behind it, whose operands are told of */
 #define MOST_OPERANDS 16
+#define MOST_CALLERS  4	   /* whose code around the return address is looked at in the same way */
+#define CALLER_WORDS  40   /* of the stack that are taken for return addresses and for pointers */
 #define PAGE	      4096 /* the smallest there is */
 /* What a thread waits in, without the modifiers (include/linux/sched.h): TASK_REPORT, TASK_DEAD and TASK_NOLOAD. */
 #define TASK_STATES 0x4ff
@@ -571,9 +574,21 @@ __noinline int add_piece(u32 cpu, u64 address)
 	return 1;
 }
 
+/* What an operand is, and what that points to. */
+__noinline int add_operand(u32 cpu, u64 address)
+{
+	u64 pointer;
+
+	if (!add_piece(cpu, address))
+		return 0;
+	if (!bpf_probe_read_user(&pointer, sizeof(pointer), (void *)address))
+		add_piece(cpu, pointer);
+	return 1;
+}
+
 /*
- * The operands of the instructions around the program counter. Where instructions begin is not looked for: what is
- * taken for an operand by mistake costs little.
+ * The operands of the instructions around an address. Where instructions begin is not looked for: what is taken for an
+ * operand by mistake costs little.
  */
 __noinline int add_operands(u32 cpu, u64 pc)
 {
@@ -595,39 +610,108 @@ __noinline int add_operands(u32 cpu, u64 pc)
 		if ((code[i] & 0xc7) != 0x05)
 			continue;
 		displacement = code[i + 1] | code[i + 2] << 8 | code[i + 3] << 16 | (u32)code[i + 4] << 24;
-		found += add_piece(cpu, pc + i + 5 + displacement);
+		found += add_operand(cpu, pc + i + 5 + displacement);
 		if (found == MOST_OPERANDS)
 			break;
 	}
 #else
-	/* LDR and STR with an offset from a register (Arm ARM, C6.2). */
-	for (i = 0; i < 2 * CODE_AROUND / 4; i++) {
-		u32 instruction = ((const u32 *)code)[i], size = instruction >> 30;
+	/*
+	 * LDR and STR with an offset from a register, or from the address that it is given there (Arm ARM, C6.2: ADRP,
+	 * ADD).
+	 */
+	u64 *given = (u64 *)(s->data + RG_SCRATCH_DATA + 2 * CODE_AROUND);
 
+	for (i = 0; i < 32; i++)
+		given[i] = 0;
+	for (i = 0; i < 2 * CODE_AROUND / 4; i++) {
+		u32 instruction = ((const u32 *)code)[i], immediate = instruction >> 10 & 0xfff;
+		u32 base = instruction >> 5 & 31, size = instruction >> 30;
+
+		if ((instruction & 0x9f000000) == 0x90000000) { /* adrp */
+			s64 pages =
+				(s64)((u64)(instruction >> 5 & 0x7ffff) << 45 | (u64)(instruction >> 29 & 3) << 43) >>
+				43;
+
+			given[instruction & 31] = ((pc + 4 * i) & ~0xfffULL) + (pages << 12);
+			continue;
+		}
+		if ((instruction & 0xff800000) == 0x91000000) { /* add */
+			if (given[base])
+				given[instruction & 31] =
+					given[base] + ((u64)immediate << (instruction >> 22 & 1 ? 12 : 0));
+			continue;
+		}
 		if ((instruction & 0x3b000000) != 0x39000000)
 			continue;
 		if ((instruction & 0xc4800000) == 0x04800000)
 			size = 4;
-		found += add_piece(cpu, ((const u64 *)(s->data + sizeof(struct rg_segment)))[instruction >> 5 & 31] +
-						((u64)(instruction >> 10 & 0xfff) << size));
-		if (found == MOST_OPERANDS)
+		if (given[base])
+			found += add_operand(cpu, given[base] + ((u64)immediate << size));
+		else
+			found += add_operand(cpu, ((const u64 *)(s->data + sizeof(struct rg_segment)))[base] +
+							  ((u64)immediate << size));
+		if (found >= MOST_OPERANDS)
 			break;
 	}
 #endif
 	return found;
 }
 
-/* A loop may change nothing but memory: what the thread's registers and instructions point to. */
+/* Whether a call instruction ends at an address: then it is where a function returns to. */
+static __always_inline bool is_behind_call(u64 address)
+{
+#if defined(__TARGET_ARCH_x86)
+	u8 code[7];
+
+	if (bpf_probe_read_user(code, sizeof(code), (void *)(address - sizeof(code))))
+		return false;
+	/* E8 with an offset; FF /2 with a register, and with memory: 8-bit, rip-relative or 32-bit displacement. */
+	return code[2] == 0xe8 || (code[5] == 0xff && (code[6] & 0xf8) == 0xd0) ||
+	       (code[4] == 0xff && (code[5] & 0xf8) == 0x50) ||
+	       (code[1] == 0xff && (code[2] == 0x15 || (code[2] & 0xf8) == 0x90));
+#else
+	u32 code;
+
+	if (address & 3 || bpf_probe_read_user(&code, sizeof(code), (void *)(address - sizeof(code))))
+		return false;
+	return (code & 0xfc000000) == 0x94000000 || (code & 0xfffffc1f) == 0xd63f0000; /* bl, blr */
+#endif
+}
+
+__noinline int add_caller(u32 cpu, u64 address)
+{
+	if (!is_behind_call(address))
+		return 0;
+	add_operands(cpu, address);
+	return 1;
+}
+
+/*
+ * A loop may change nothing but memory: what the thread's registers, its stack and the instructions there and in its
+ * callers point to.
+ */
 static __always_inline void add_reach(struct scratch *s)
 {
 	const u64 *words = (const u64 *)(s->data + sizeof(struct rg_segment));
-	u32 cpu = s->event.cpu, i;
+	const u64 *stack = words + REGISTER_WORDS + sizeof(struct rg_segment) / sizeof(u64);
+	u32 cpu = s->event.cpu, callers = 0, i;
+	const bool has_stack = s->event.segment_count == 2;
 
 	if (!s->offset)
 		return;
 	for (i = 0; i < GENERAL_REGISTERS; i++)
 		add_piece(cpu, words[i]);
 	add_operands(cpu, words[PROGRAM_COUNTER]);
+	if (!has_stack)
+		return;
+#if !defined(__TARGET_ARCH_x86)
+	callers += add_caller(cpu, words[LINK_REGISTER]);
+#endif
+	for (i = STACK_BELOW / sizeof(u64); i < STACK_BELOW / sizeof(u64) + CALLER_WORDS; i++)
+		if (callers < MOST_CALLERS && add_caller(cpu, stack[i]))
+			callers++;
+		else
+			add_piece(cpu, stack[i]);
 }
 
 static __always_inline void note_switch(const struct rg_thread *from, struct task_struct *next, u64 now)

@@ -94,18 +94,27 @@ class Collector {
   public:
     explicit Collector(pid_t tid) : memory_(tid) {}
 
-    void add(std::uint64_t address, std::uint64_t length) {
+    bool add(std::uint64_t address) {
+        constexpr std::uint64_t length = 64;
         const std::uint64_t start = address & ~7ull;
         const bool known = std::any_of(found_.begin(), found_.end(), [&](const Memory &piece) {
             return start >= piece.address && start + length <= piece.address + piece.bytes.size();
         });
         if (known || length > room_)
-            return;
+            return known;
         Memory piece{start, read_memory(memory_, start, start + length)};
         if (piece.bytes.size() < sizeof(std::uint64_t))
-            return;
+            return false;
         room_ -= piece.bytes.size();
         found_.push_back(std::move(piece));
+        return true;
+    }
+
+    // What an operand is, and what that points to.
+    void add_operand(std::uint64_t address) {
+        std::uint64_t pointer = 0;
+        if (add(address) && memory_.get(address, pointer))
+            add(pointer);
     }
 
     std::vector<Memory> take() { return std::move(found_); }
@@ -114,7 +123,7 @@ class Collector {
   private:
     const ProcessMemory memory_;
     std::vector<Memory> found_;
-    std::uint64_t room_ = 2048;
+    std::uint64_t room_ = 16384;
 };
 
 #if defined(__x86_64__)
@@ -123,7 +132,7 @@ constexpr std::size_t general_registers = 15; // before orig_rax: r15 to rdi (st
 // Operands relative to the program counter, of the instructions around it. Where instructions begin is not looked for:
 // what is taken for an operand by mistake tells nothing, and costs little.
 void add_operands(Collector &collector, std::uint64_t pc, const std::vector<unsigned char> &) {
-    constexpr std::uint64_t around = 64, operand = 16;         // bytes; the operand's, whatever immediate value follows
+    constexpr std::uint64_t around = 64;                       // bytes
     constexpr unsigned char mode_mask = 0xc7, relative = 0x05; // ModR/M: mod 00, r/m 101
     unsigned char code[2 * around];
     const std::size_t got = pc < around ? 0 : collector.memory().read(pc - around, code, sizeof code);
@@ -132,8 +141,19 @@ void add_operands(Collector &collector, std::uint64_t pc, const std::vector<unsi
         if ((code[at] & mode_mask) != relative)
             continue;
         std::memcpy(&displacement, code + at + 1, sizeof displacement);
-        collector.add(pc - around + at + 5 + static_cast<std::uint64_t>(std::int64_t{displacement}), operand);
+        collector.add_operand(pc - around + at + 5 + static_cast<std::uint64_t>(std::int64_t{displacement}));
     }
+}
+
+// Whether a call instruction ends at an address: then it is where a function returns to. E8 with an offset; FF /2 with
+// a register, and with memory at an 8-bit, rip-relative or 32-bit displacement (Intel SDM volume 2, CALL).
+bool is_behind_call(const ProcessMemory &memory, std::uint64_t address) {
+    unsigned char code[7];
+    if (address < sizeof code || memory.read(address - sizeof code, code, sizeof code) != sizeof code)
+        return false;
+    return code[2] == 0xe8 || (code[5] == 0xff && (code[6] & 0xf8) == 0xd0) ||
+           (code[4] == 0xff && (code[5] & 0xf8) == 0x50) ||
+           (code[1] == 0xff && (code[2] == 0x15 || (code[2] & 0xf8) == 0x90));
 }
 #else
 constexpr std::size_t general_registers = 31;
@@ -141,7 +161,7 @@ constexpr std::size_t general_registers = 31;
 // What the instructions around load and store at a distance from a register, or from the address that one is given
 // there (Arm ARM, C6.2: LDR and STR with an immediate offset, ADRP, ADD).
 void add_operands(Collector &collector, std::uint64_t pc, const std::vector<unsigned char> &registers) {
-    constexpr std::uint64_t around = 64, operand = 16, page = 0x1000; // bytes
+    constexpr std::uint64_t around = 64, page = 0x1000; // bytes
     std::array<std::uint32_t, 2 * around / 4> code;
     std::array<std::uint64_t, 32> given{};
     const std::size_t got = pc < around ? 0 : collector.memory().read(pc - around, code.data(), sizeof code) / 4;
@@ -156,11 +176,16 @@ void add_operands(Collector &collector, std::uint64_t pc, const std::vector<unsi
         } else if ((instruction & 0x3b000000) == 0x39000000) { // ldr, str
             const bool is_quad = (instruction & 0xc4800000) == 0x04800000;
             const std::uint64_t offset = std::uint64_t{immediate} << (is_quad ? 4 : instruction >> 30);
-            collector.add(word_of(registers, base) + offset, operand);
-            if (given[base])
-                collector.add(given[base] + offset, operand);
+            collector.add_operand((given[base] ? given[base] : word_of(registers, base)) + offset);
         }
     }
+}
+
+// Whether bl or blr ends at an address: then it is where a function returns to.
+bool is_behind_call(const ProcessMemory &memory, std::uint64_t address) {
+    std::uint32_t code = 0;
+    return address % 4 == 0 && memory.get(address - 4, code) &&
+           ((code & 0xfc000000) == 0x94000000 || (code & 0xfffffc1f) == 0xd63f0000);
 }
 #endif
 
@@ -216,11 +241,27 @@ Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers, std:
 }
 
 std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> &registers) {
-    constexpr std::uint64_t piece = 64;
+    constexpr std::size_t words_looked_at = 40, most_callers = 4;
     Collector collector(tid);
-    add_operands(collector, pc_of(registers), registers);
     for (std::size_t number = 0; number < general_registers; number++)
-        collector.add(word_of(registers, number), piece);
+        collector.add(word_of(registers, number));
+    add_operands(collector, pc_of(registers), registers);
+    std::size_t callers = 0;
+    auto add_word = [&](std::uint64_t word) {
+        if (callers < most_callers && is_behind_call(collector.memory(), word)) {
+            callers++;
+            add_operands(collector, word, registers);
+        } else {
+            collector.add(word);
+        }
+    };
+#if defined(__aarch64__)
+    add_word(word_of(registers, 30));
+#endif
+    std::array<std::uint64_t, words_looked_at> stack{};
+    collector.memory().read(stack_of(registers), stack.data(), sizeof stack);
+    for (const std::uint64_t word : stack)
+        add_word(word);
     return collector.take();
 }
 

@@ -21,7 +21,8 @@ struct Memory {
 // Around the stack pointer of a stopped thread, whose general registers these are (NT_PRSTATUS): so many bytes above.
 Memory stack_around(pid_t tid, const std::vector<unsigned char> &registers, std::uint64_t above);
 
-// What its registers point to, and the code at its program counter: where loops have their counters. 2 KiB at most.
+// What its registers, the words on its stack and the code at its program counter and in its callers point to: where
+// loops have their counters. 16 KiB at most.
 std::vector<Memory> memory_in_reach(pid_t tid, const std::vector<unsigned char> &registers);
 
 class SignalRecorder {

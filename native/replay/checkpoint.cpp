@@ -35,6 +35,8 @@ std::shared_ptr<Checkpoint> Session::checkpoint() {
     made->begun_ = begun_;
     made->passed_ = passed_;
     made->early_ = early_;
+    made->match_ = match_;
+    made->moved_ = moved_.size();
     made->data_of_ = data_of_;
     std::map<std::string, std::shared_ptr<SharedObject>> renamed;
     made->shared_ = shared_.copy(renamed);
@@ -77,10 +79,16 @@ void Session::end_all() {
     tasks_.clear();
 }
 
+bool Session::is_outdated(const Checkpoint &checkpoint) const {
+    return std::any_of(moved_.begin() + static_cast<std::ptrdiff_t>(checkpoint.moved_), moved_.end(),
+                       [&](std::uint64_t event) { return event < checkpoint.next_; });
+}
+
 void Session::restore(const Checkpoint &checkpoint) {
     end_all();
     passed_ = checkpoint.passed_;
     early_ = checkpoint.early_;
+    match_ = checkpoint.match_;
     next_ = checkpoint.next_;
     told_ = checkpoint.told_;
     begun_ = checkpoint.begun_;

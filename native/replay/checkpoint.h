@@ -35,6 +35,8 @@ class Checkpoint {
     SharedMemory shared_;
     std::uint64_t next_ = 0, told_ = ~0ull, begun_ = ~0ull, passed_ = ~0ull;
     std::optional<Session::Early> early_; // where a place was passed by before
+    Session::Matches match_;
+    std::size_t moved_ = 0; // how many events had turned out to have other places
     std::uint8_t data_of_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include "base/failure.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstddef>
 #include <elf.h>
 #include <sys/ptrace.h>
@@ -10,7 +11,6 @@
 #include <sys/user.h>
 #if defined(__aarch64__)
 #include <asm/ptrace.h>
-#include <csignal>
 #endif
 
 namespace retrograde {
@@ -72,14 +72,36 @@ void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
         no_register();
 }
 
-std::optional<std::size_t> hit_debug_register(pid_t tid, const std::vector<Breakpoint> &pieces) {
+namespace {
+
+// Some virtual machines lose the bits of DR6 now and then. The kernel then takes the trap for INT1's
+// (arch/x86/kernel/traps.c: exc_debug_user).
+bool is_unexplained_trap(pid_t tid) {
+    siginfo_t info{};
+    return ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) == 0 && info.si_signo == SIGTRAP &&
+           info.si_code == TRAP_BRKPT;
+}
+
+} // namespace
+
+std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc) {
+    if (pieces.empty())
+        return {};
     const long status = ::ptrace(PTRACE_PEEKUSER, tid, register_offset(6), nullptr);
+    std::vector<Breakpoint> hits;
     for (std::size_t i = 0; i < pieces.size() && i < most_hardware_pieces; i++)
-        if (status >> i & 1) {
-            ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
-            return i;
-        }
-    return std::nullopt;
+        if (status >> i & 1)
+            hits.push_back(pieces[i]);
+    if (!hits.empty()) {
+        ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
+    } else if (is_unexplained_trap(tid)) {
+        const auto here = std::find_if(pieces.begin(), pieces.end(), [&](const Breakpoint &piece) {
+            return piece.kind == BreakpointKind::hardware ? piece.address == pc : pieces.size() == 1;
+        });
+        if (here != pieces.end())
+            hits.push_back(*here);
+    }
+    return hits;
 }
 
 #else
@@ -134,19 +156,19 @@ void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
     set_kind(tid, NT_ARM_HW_WATCH, data);
 }
 
-std::optional<std::size_t> hit_debug_register(pid_t tid, const std::vector<Breakpoint> &pieces) {
+std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t) {
     siginfo_t info{};
-    if (::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_signo != SIGTRAP ||
+    if (pieces.empty() || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_signo != SIGTRAP ||
         info.si_code != TRAP_HWBKPT)
-        return std::nullopt;
+        return {};
     const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
-    for (std::size_t i = 0; i < pieces.size(); i++) {
-        const bool is_code = pieces[i].kind == BreakpointKind::hardware;
-        if (is_code ? address == pieces[i].address
-                    : address + 8 > pieces[i].address && address < pieces[i].address + pieces[i].length + 8)
-            return i;
+    for (const Breakpoint &piece : pieces) {
+        const bool is_code = piece.kind == BreakpointKind::hardware;
+        if (is_code ? address == piece.address
+                    : address + 8 > piece.address && address < piece.address + piece.length + 8)
+            return {piece};
     }
-    return std::nullopt;
+    return {};
 }
 
 #endif

@@ -30,7 +30,8 @@ inline constexpr std::size_t most_hardware_pieces = 4;
 // registers.
 void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);
 
-// Which of the pieces the thread has just been stopped by: its index.
-std::optional<std::size_t> hit_debug_register(pid_t tid, const std::vector<Breakpoint> &pieces);
+// Which of the pieces the thread, which is at this program counter, has just been stopped by. An instruction may write
+// to what is watched and be followed by a breakpoint.
+std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc);
 
 } // namespace retrograde

@@ -23,6 +23,17 @@ bool is_invalid_instruction(int status) {
     return WIFSTOPPED(status) && WSTOPSIG(status) == SIGILL && status >> 16 == 0;
 }
 
+// Whether the instruction at the program counter runs next, though a debug register has a breakpoint there.
+bool goes_over_breakpoint(const Registers &registers) {
+#if defined(__x86_64__)
+    constexpr std::uint64_t resume_flag = 1 << 16; // which the kernel sets where it knows of the breakpoint
+    return registers.raw.eflags & resume_flag;
+#else
+    (void)registers;
+    return false;
+#endif
+}
+
 std::string signal_name(int signal) {
     const char *name = ::sigabbrev_np(signal);
     return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
@@ -173,7 +184,8 @@ std::optional<Session::Way> Session::begin_way(const Task &task, const Goal &goa
     constexpr bool time_tells = false;
 #endif
     const bool has_begun = std::exchange(begun_, next_) == next_;
-    if (!time_tells || has_begun || goal.kind != Goal::place || next_ == 0 || at_once_.contains(next_))
+    if (!time_tells || has_begun || goal.kind != Goal::place || next_ == 0 || at_once_.contains(next_) ||
+        later_match_.contains(next_))
         return std::nullopt;
     const std::uint64_t recorded = recorded_ns();
     if (recorded < least_ns)
@@ -294,7 +306,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
     if (is_carried_out)
         return true;
-    if (is_trap(status) && !hit_debug_register(task.tracee.tid(), task.armed))
+    if (is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed, task.tracee.registers().pc()).empty())
         return true;
     return handle_stop(task, goal, status);
 }
@@ -412,7 +424,8 @@ class Session::PlaceFinder {
     bool trace(bool trapped) {
         constexpr std::size_t most_steps = 3000;
         const std::uint64_t here = task_.tracee.registers().pc();
-        if (!trapped || hit_debug_register(task_.tracee.tid(), task_.armed) || session_.inserted_at(task_, here - 1)) {
+        if (!trapped || !hit_debug_registers(task_.tracee.tid(), task_.armed, here).empty() ||
+            session_.inserted_at(task_, here - 1)) {
             is_tracing_ = false;
             return false;
         }
@@ -519,7 +532,8 @@ bool Session::repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder
         const int status = wait_for(task);
         if (!WIFSTOPPED(status) || (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP))
             throw Failure("a replayed thread does not carry out a string instruction as it did when it was recorded");
-        if (WSTOPSIG(status) == SIGTRAP && hit_debug_register(task.tracee.tid(), task.armed))
+        if (WSTOPSIG(status) == SIGTRAP &&
+            !hit_debug_registers(task.tracee.tid(), task.armed, task.tracee.registers().pc()).empty())
             break;
     }
     Registers after = task.tracee.registers();
@@ -583,14 +597,18 @@ bool Session::advance(Task &task, const Goal &goal) {
             task.tracee.settle_after_call();
         if (is_at_asked_place(task))
             return stop({StopKind::place, task.tid});
+        bool leaves_match = false;
         if (is_at_goal(task, goal)) {
-            if (!way || !way->is_beginning())
+            const bool is_early = way && way->is_beginning();
+            if (!is_early && !passes_by_match())
                 return true;
-            if (std::exchange(passed_, next_) != next_) {
+            if (is_early && std::exchange(passed_, next_) != next_) {
                 finder.take_out();
                 remember_early();
                 way->pause_ended(process_cpu_ns(task.tracee.process()));
             }
+            count_match();
+            leaves_match = true;
         }
         if (goal.kind == Goal::signal && task.faulted == goal.signal_number)
             return true;
@@ -628,14 +646,15 @@ bool Session::advance(Task &task, const Goal &goal) {
         Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
         const bool begins_at_place =
             looks_for_place(task) && task.tracee.registers().pc() == request_.place->registers.pc();
-        if (!has_moved && (begins_at_place || passed_ == next_)) {
-            arm(task, {}); // over the place where it begins
+        if ((leaves_match && !finder.is_in()) || (!has_moved && begins_at_place)) {
+            arm(task, {}); // over the place where it is
             how = Resume::step_calls;
             steps_off = !stepping;
         } else {
             arm(task, hardware_for(task, goal, !finder.is_in()));
         }
         has_moved = true;
+        match_.is_here = false;
         if (at_breakpoint) {
             if (!step_over_breakpoint(task, goal))
                 return false;
@@ -700,27 +719,31 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
     const auto bytes = task.tracee.siginfo();
     std::memcpy(&info, bytes.data(), sizeof info);
 
-    if (const auto hit = hit_debug_register(task.tracee.tid(), task.armed)) {
-        const Breakpoint piece = task.armed[*hit];
-        if (piece.kind != BreakpointKind::hardware) {
-            if (focused && request_.stops)
-                return stop({StopKind::watchpoint, task.tid, 0, piece.address, piece.kind});
-            return true;
+    if (const auto hits = hit_debug_registers(task.tracee.tid(), task.armed, registers.pc()); !hits.empty()) {
+        bool is_watched = false, is_breakpoint = false;
+        for (const Breakpoint &piece : hits) {
+            if (piece.kind != BreakpointKind::hardware) {
+                if (!is_watched && focused && request_.stops)
+                    stop({StopKind::watchpoint, task.tid, 0, piece.address, piece.kind});
+                is_watched = true;
+                continue;
+            }
+            is_breakpoint = true;
+            if (looks_for_place(task) && piece.address == request_.place->registers.pc())
+                passes_++;
         }
-        if (looks_for_place(task) && piece.address == request_.place->registers.pc())
-            passes_++;
+        if (is_watched && focused && request_.stops)
+            return false;
         // The place that is looked for, or another with its pc.
-        if (is_at_place(task, goal))
+        if (!is_breakpoint || is_at_place(task, goal))
             return true;
         place_misses_++;
-#if defined(__aarch64__)
-        arm(task, {}); // the breakpoint would be hit again at once
+        if (goes_over_breakpoint(registers))
+            return true;
+        arm(task, {}); // it would be hit again at once
         task.tracee.resume(Resume::step_calls);
         const int status = wait_for(task);
         return is_trap(status) || handle_stop(task, goal, status);
-#else
-        return true; // the kernel has set RF: the next resume goes over it
-#endif
     }
     if (inserted_at(task, registers.pc() - breakpoint_advance) && info.si_code != TRAP_TRACE) {
         registers.set_pc(registers.pc() - breakpoint_advance);

@@ -6,6 +6,7 @@
 #include "capture/syscall_table.h"
 #include "replay/checkpoint.h"
 #include "replay/counter_mode.h"
+#include "replay/event_places.h"
 #include "replay/file_contents.h"
 #include "replay/stub.h"
 #include "replay/timer.h"
@@ -24,9 +25,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <utility>
-#ifndef SYS_USER_DISPATCH
-#define SYS_USER_DISPATCH 2
-#endif
 #if defined(__x86_64__)
 #include <asm/prctl.h>
 #endif
@@ -51,13 +49,6 @@ bool changes_machine(std::uint64_t operation) {
     return operation == PR_SVE_SET_VL || operation == PR_SET_TAGGED_ADDR_CTRL || operation == PR_PAC_SET_ENABLED_KEYS;
 }
 #endif
-
-// Whether the kernel raises it because of what the instruction at the program counter does.
-bool is_fault(const Event &event) {
-    const auto code = static_cast<std::int64_t>(event.args[0]);
-    return code > 0 && (event.nr == SIGSEGV || event.nr == SIGBUS || event.nr == SIGILL || event.nr == SIGFPE ||
-                        event.nr == SIGTRAP);
-}
 
 bool is_clone(int nr) {
     switch (nr) {
@@ -132,10 +123,6 @@ Task *Session::any_task_of(std::uint32_t pid) {
     return nullptr;
 }
 
-namespace {
-bool happens_anywhere(const Event &event);
-}
-
 std::optional<std::pair<std::uint64_t, std::uint32_t>> Session::event_before(std::uint64_t event) {
     while (event-- > 0)
         if (stream_[event].pid == options_.focus && !happens_anywhere(stream_[event]))
@@ -195,8 +182,7 @@ void Session::diverge(const Event &event, Task &task, const std::string &what) c
 
 namespace {
 
-// What lay around the stack pointer where a thread was interrupted: registers alone may be the same at every turn of a
-// loop.
+// The memory that was recorded where a thread was interrupted: registers alone may be the same at every turn of a loop.
 void add_evidence(std::map<std::uint64_t, std::uint64_t> &words, const Event &event, std::uint64_t place,
                   const std::set<std::uint64_t> &doubted) {
     constexpr std::uint64_t replaced = 64; // instructions around the place, at most, while it is looked for
@@ -215,49 +201,37 @@ void add_evidence(std::map<std::uint64_t, std::uint64_t> &words, const Event &ev
 } // namespace
 
 // The signal that has made a thread stop, where this is the switch that this led to: it strikes at the same place, and
-// tells more of the memory there. 0 where there is none.
+// tells more of the memory there. Where others have run before it, they may have changed that. 0 where there is none.
 std::uint64_t Session::signal_behind(const Event &event) {
-    constexpr std::uint64_t most_events = 64;
-    const std::uint64_t seq = event.seq;
-    const std::uint32_t tid = event.tid;
-    if (event.kind != RG_SWITCH)
+    if (event.kind != RG_SWITCH || event.seq + 1 == stream_.size())
         return 0;
-    const Segment *segment = event.segment(RG_SEG_REGISTERS);
-    const Registers here = parse_registers(segment->bytes, Registers{});
-    for (std::uint64_t next = seq + 1; next < std::min(stream_.size(), seq + most_events); next++) {
-        const Event &later = stream_[next];
-        if (later.tid != tid)
-            continue;
-        const Segment *there = later.kind == RG_SIGNAL ? later.segment(RG_SEG_REGISTERS) : nullptr;
-        return there && same_place(parse_registers(there->bytes, Registers{}), here) ? next : 0;
-    }
-    return 0;
+    const std::uint32_t tid = event.tid;
+    const Registers here = parse_registers(event.segment(RG_SEG_REGISTERS)->bytes, Registers{});
+    const Event &next = stream_[event.seq + 1];
+    const Segment *there = next.kind == RG_SIGNAL && next.tid == tid ? next.segment(RG_SEG_REGISTERS) : nullptr;
+    return there && same_place(parse_registers(there->bytes, Registers{}), here) ? next.seq : 0;
 }
 
 Session::Goal Session::goal_of(const Event &event, Task &task) {
+    if (happens_at_place(event)) {
+        const Registers wanted = parse_registers(event.segment(RG_SEG_REGISTERS)->bytes, task.tracee.registers());
+        const auto found = doubted_.find(event.seq);
+        const std::set<std::uint64_t> doubted = found == doubted_.end() ? std::set<std::uint64_t>() : found->second;
+        std::map<std::uint64_t, std::uint64_t> words;
+        add_evidence(words, event, wanted.pc(), doubted);
+        if (const std::uint64_t signal = signal_behind(event)) // the event may have been dropped for it
+            add_evidence(words, stream_[signal], wanted.pc(), doubted);
+        Goal goal{Goal::place, 0, wanted, {}};
+        for (const auto &[address, value] : words)
+            goal.words.push_back({address, value});
+        return goal;
+    }
     switch (event.kind) {
     case RG_SIGNAL:
         if (is_fault(event)) {
             Goal goal{Goal::signal, event.nr, {}, {}};
             if (const Segment *segment = event.segment(RG_SEG_REGISTERS))
                 goal.registers = parse_registers(segment->bytes, task.tracee.registers());
-            return goal;
-        }
-        if (event.nr == SIGSYS && event.args[0] == SYS_USER_DISPATCH)
-            return {Goal::call, 0, {}, {}};
-        [[fallthrough]];
-    case RG_SWITCH:
-        if (const Segment *segment = event.segment(RG_SEG_REGISTERS)) {
-            const Registers wanted = parse_registers(segment->bytes, task.tracee.registers());
-            const auto found = doubted_.find(event.seq);
-            const std::set<std::uint64_t> doubted = found == doubted_.end() ? std::set<std::uint64_t>() : found->second;
-            std::map<std::uint64_t, std::uint64_t> words;
-            add_evidence(words, event, wanted.pc(), doubted);
-            if (const std::uint64_t signal = signal_behind(event)) // the event may have been dropped for it
-                add_evidence(words, stream_[signal], wanted.pc(), doubted);
-            Goal goal{Goal::place, 0, wanted, {}};
-            for (const auto &[address, value] : words)
-                goal.words.push_back({address, value});
             return goal;
         }
         return {Goal::call, 0, {}, {}};
@@ -297,25 +271,6 @@ bool is_before_handler(const Event &event, const Task &task) {
            same_place(parse_registers(registers->bytes, *task.struck), *task.struck);
 }
 
-// Whether the thread need not be anywhere for it.
-bool happens_anywhere(const Event &event) {
-    switch (event.kind) {
-    case RG_SYSCALL:
-    case RG_ENTER:
-    case RG_EXEC:
-    case RG_START:
-    case RG_TRAP:
-    case RG_WRITTEN:
-        return false;
-    case RG_SIGNAL:
-        return !event.segment(RG_SEG_REGISTERS); // SIGKILL
-    case RG_SWITCH:
-        return event.args[2] != 1 && !event.segment(RG_SEG_REGISTERS);
-    default:
-        return true;
-    }
-}
-
 } // namespace
 
 Stop Session::run(const RunRequest &request) {
@@ -326,6 +281,7 @@ Stop Session::run(const RunRequest &request) {
         ~Cleanup() {
             running = timed = nullptr;
             session.time_is_up_ = session.is_lost_ = false;
+            session.search_.reset();
             session.remove_breakpoints();
         }
     } cleanup{*this};
@@ -342,106 +298,30 @@ Stop Session::run(const RunRequest &request) {
     if (early_)
         early_->steps = early_->passes = 0;
     const CounterMode as_the_replayed(false);
-    std::optional<Begun> begun; // before a place was not found
-    bool begins_again = false;
+    std::optional<Begun> begun; // where it is to come to before it goes on
     for (;;) {
         try {
-            if (std::exchange(begins_again, false))
-                begin_again();
             if (begun)
                 run_again(*begun);
             begun.reset();
             Stop stop = run_on();
+            end_search();
             stop.steps = steps_;
             stop.passes = passes_;
             return stop;
         } catch (const Divergence &) {
+            const bool is_ahead = std::exchange(is_ahead_, false);
             if (return_to_early())
                 continue;
-            const std::uint64_t event = next_;
-            if (!reconsider())
-                throw;
-            begins_again = true;
             if (!begun)
-                begun = Begun{request, event - 1, told_, steps_before_, passes_before_};
+                begun = Begun{request, next_ - 1, told_, steps_before_, passes_before_};
+            begun = try_otherwise(*begun);
+            if (!begun && is_ahead)
+                return stop_;
+            if (!begun)
+                throw;
         }
     }
-}
-
-void Session::remember_early() {
-    early_.reset();
-    remove_breakpoints(); // no part of the copy
-    try {
-        early_ = Early{checkpoint(), steps_, passes_};
-    } catch (const Failure &) {
-        // Without it the replay begins anew where that was wrong.
-    }
-    insert_breakpoints();
-}
-
-// Where the place that was passed by last has not come again. Returns false where there was none.
-bool Session::return_to_early() {
-    if (passed_ != next_ || !early_)
-        return false;
-    at_once_.insert(next_);
-    candidate_.reset();
-    remove_breakpoints();
-    const Early early = *early_;
-    restore(*early.checkpoint);
-    passed_ = tick_event_ = ~0ull;
-    steps_ = early.steps;
-    passes_ = early.passes;
-    return true;
-}
-
-// Where the place of a signal or switch was not found. A jump before it sees nobody who comes to it by another way. And
-// the words that lay around it then need not be the same in each run. (The dynamic linker's resolver saves vectors to
-// the stack by xsavec, which leaves out what the processor takes for unused at the moment: Intel SDM volume 1, 13.6.)
-// It is to be looked for again without such a jump, or with fewer words. Returns false where there is nothing to look
-// at again.
-bool Session::reconsider() {
-    const std::uint64_t event = next_;
-    if (passed_ == event)
-        at_once_.insert(event);
-    else if (jump_was_before_ && !several_ways_.contains(event))
-        several_ways_.insert(event);
-    else if (jump_compared_words_ && !doubted_.contains(event))
-        doubted_[event] = {}; // see all candidates first
-    else if (candidate_ && candidate_->event == event && doubted_[event].empty())
-        doubted_[event] = candidate_->others;
-    else
-        return false;
-    candidate_.reset();
-    return true;
-}
-
-void Session::begin_again() {
-    remove_breakpoints();
-    early_.reset();
-    passed_ = tick_event_ = ~0ull;
-    end_all();
-    shared_ = {};
-    next_ = 0;
-    begun_ = ~0ull;
-    begin();
-}
-
-// Comes to where it was, and puts all to what it was then.
-void Session::run_again(const Begun &begun) {
-    request_ = {.behind_event = begun.behind_event, .stops = false};
-    bool is_interrupted = false;
-    while (next_ <= begun.behind_event) {
-        const StopKind why = run_on().kind;
-        if (why != StopKind::time_limit && why != StopKind::interrupted)
-            break;
-        is_interrupted |= why == StopKind::interrupted;
-    }
-    if (is_interrupted) // it stops where it was
-        interrupted_ = true;
-    request_ = begun.request;
-    told_ = begun.told;
-    steps_ = begun.steps;
-    passes_ = begun.passes;
 }
 
 namespace {
@@ -498,8 +378,12 @@ Stop Session::run_on() {
             return stop_;
         // Looking for evidence may have gone so far that the event has been dropped.
         const Event &here = stream_[next_];
-        if (next_ >= request_.until_event)
+        if (search_)
+            note_match();
+        if (next_ >= request_.until_event) {
+            compare_ahead(here, task);
             return {StopKind::event, task.tid};
+        }
         if (request_.stops && told_ != next_ && stops_before(here, task)) {
             told_ = next_;
             return stop_;
@@ -656,6 +540,23 @@ void Session::compare_memory(const Event &event, Task &task, bool at_enter) cons
                                  ? " is not there"
                                  : " is byte " + hex(now[i]) + " where " + hex(segment.bytes[i]) + " was recorded"));
     }
+}
+
+// Whoever stops before a call is not to see a place that its arguments show to be the wrong one. Throws Divergence,
+// which is none yet where no other place is found.
+void Session::compare_ahead(const Event &event, Task &task) {
+    if (event.kind != RG_SYSCALL || task.started || task.fresh || !task.in_call || !options_.verify ||
+        given_up_.contains(next_))
+        return;
+    is_ahead_ = true;
+    stop({StopKind::event, task.tid});
+    compare_call(event, task);
+    compare_memory(event, task, true);
+    // What was copied behind the call may be what the call has made of it.
+    if (std::none_of(event.segments.begin(), event.segments.end(),
+                     [](const Segment &segment) { return segment.flags & RG_SEG_OUT; }))
+        compare_memory(event, task, false);
+    is_ahead_ = false;
 }
 
 namespace {

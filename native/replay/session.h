@@ -150,6 +150,8 @@ class Session {
     // The state as it is, to come back to: restore() can be called as often as wanted.
     std::shared_ptr<Checkpoint> checkpoint();
     void restore(const Checkpoint &checkpoint);
+    // Whether an event before it turned out to have happened at another place than when it was made.
+    bool is_outdated(const Checkpoint &checkpoint) const;
 
   private:
     friend class Checkpoint;
@@ -172,6 +174,28 @@ class Session {
         RunRequest request;
         std::uint64_t behind_event;
         std::uint64_t told, steps, passes;
+    };
+    // How often a thread on its way to an event's place has come to one with the same registers and memory, and was not
+    // taken to be there.
+    struct Matches {
+        std::uint64_t event = ~0ull, passed = 0;
+        bool is_here = false; // it still stands at the last of them
+    };
+    // The place of an event, that a thread was taken to be at where it may have been another one.
+    struct Doubtful {
+        std::shared_ptr<Checkpoint> checkpoint; // there
+        std::uint64_t passed = 0;               // of the same before it
+        unsigned tries = 0;
+    };
+    // Whether one of the last places before a divergence was the wrong one of several that are the same.
+    struct Search {
+        Begun begun;                                  // up to the divergence
+        std::map<std::uint64_t, Doubtful> doubtful;   // by event
+        std::map<std::uint64_t, std::uint64_t> known; // later_match_ as it was
+        std::uint64_t tried = ~0ull;                  // event whose next match is
+        bool is_found = false;                        // and it has come
+        unsigned tries = 0;
+        std::uint64_t end_ns = 0; // on the clock: then it is given up
     };
 
     // run.cpp: a thread from one event to the next
@@ -201,19 +225,29 @@ class Session {
         return false;
     }
 
-    // session.cpp: the events
-    Stop run_on();
-    bool reconsider();
-    void begin_again();
-    void run_again(const Begun &begun);
+    // retry.cpp: places that were not found, or were wrong
     void remember_early();
     bool return_to_early();
+    void count_match();
+    bool passes_by_match();
+    std::optional<Begun> try_otherwise(const Begun &begun);
+    bool reconsider();
+    bool begin_search(const Begun &begun);
+    void note_match();
+    bool try_next_match();
+    void end_search();
+    void begin_again();
+    void run_again(const Begun &begun);
+
+    // session.cpp: the events
+    Stop run_on();
     Goal goal_of(const Event &event, Task &task);
     std::uint64_t signal_behind(const Event &event);
     bool stops_before(const Event &event, Task &task);
     void apply(const Event &event, Task &task);
     void apply_call(const Event &event, Task &task);
     void compare_call(const Event &event, Task &task) const;
+    void compare_ahead(const Event &event, Task &task);
     void compare_memory(const Event &event, Task &task, bool at_enter) const;
     void compare_checksums(const Event &event, Task &task);
     std::vector<AddressRange> stacks(const Task &task);
@@ -280,7 +314,13 @@ class Session {
     std::uint64_t passed_ = ~0ull; // event whose place was come to so early that it was passed by
     std::optional<Early> early_;
     std::set<std::uint64_t> at_once_; // events with whom that was wrong
-    std::optional<Stop> watched_;     // a watchpoint on what an event has written
+    Matches match_;
+    std::map<std::uint64_t, std::uint64_t> later_match_; // by event: how many places like its own come before it
+    std::optional<Search> search_;
+    bool is_ahead_ = false;            // the event that is compared is not to happen yet
+    std::set<std::uint64_t> given_up_; // divergences that no other match helps against
+    std::vector<std::uint64_t> moved_; // events whose places turned out to be other ones, in the order of finding
+    std::optional<Stop> watched_;      // a watchpoint on what an event has written
     RunRequest request_;
     Stop stop_{};
     std::atomic<bool> interrupted_ = false, time_is_up_ = false, is_lost_ = false, has_ticked_ = false;

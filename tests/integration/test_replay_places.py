@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import retrograde as api
 from retrograde.errors import EXIT_DIVERGED, EXIT_DONE
 from retrograde.events import SegmentArg, SegmentFlag
 from tests.support import recording_writer as w
@@ -21,16 +22,20 @@ SIGNAL = 6
 pytest.importorskip("retrograde.replay._core", reason="the replayer's Python module is not built", exc_type=ImportError)
 
 
+def _recorded(capture_program: Path, name: str, folder: Path) -> Path:
+    """Record one of the programs for replays."""
+    if (compiler := missing_compiler(ARCH)) is not None:
+        pytest.skip(f"not installed: {compiler}")
+    (program,) = (program for program in programs(ARCH) if program.name == name)
+    build(ARCH, [program])
+    capture(capture_program, folder, "--backend", "ptrace", "--grade", "replay", "--", str(program.executable(ARCH)))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def good(capture_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of a program that would run for ever, if it were not for its signals."""
-    if (compiler := missing_compiler(ARCH)) is not None:
-        pytest.skip(f"not installed: {compiler}")
-    (program,) = (program for program in programs(ARCH) if program.name == "timer_in_library")
-    build(ARCH, [program])
-    folder = tmp_path_factory.mktemp("places") / "good"
-    capture(capture_program, folder, "--backend", "ptrace", "--grade", "replay", "--", str(program.executable(ARCH)))
-    return folder
+    return _recorded(capture_program, "timer_in_library", tmp_path_factory.mktemp("places") / "good")
 
 
 def _memory_of_a_signal(altered: Altered, arg: SegmentArg, flag: int) -> w.Memory:
@@ -57,3 +62,19 @@ def test_a_place_that_is_never_reached(good: Path, tmp_path: Path) -> None:
     done = retrograde("replay", "--check", str(altered.write(tmp_path / "altered")))
     assert done.returncode == EXIT_DIVERGED, done.stderr
     assert "it runs on and on" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def turns(capture_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of a loop that is interrupted in turns that only what is printed later tells apart."""
+    return _recorded(capture_program, "alarms_in_same_turns", tmp_path_factory.mktemp("turns") / "turns")
+
+
+def test_a_place_in_the_wrong_turn_of_a_loop_is_found_again(turns: Path) -> None:
+    """Whoever looks at the run forwards and backwards sees the turns that were recorded, from the first look on."""
+    with api.open(turns) as recording, recording.replay() as r:
+        printed = list(recording.events("evt.type = write"))
+        assert len(printed) == 6
+        for event in (*printed, *reversed(printed)):
+            r.seek(event.seq)
+            assert r.memory[event.args[1] : event.args[1] + event.args[2]] == event.memory(1)

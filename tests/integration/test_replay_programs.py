@@ -29,11 +29,6 @@ NOT_REPLAYED = {
     "seccomp_strict": "a thread whose time stamp counter is switched off cannot enter strict mode",
 }
 
-# What goes wrong mostly, but need not.
-MOSTLY_NOT_REPLAYED = {
-    "stop_threads": "its threads are interrupted in loops whose turns memory alone tells apart",
-}
-
 _PROGRAMS = programs(ARCH)
 _BY_VERB = _PROGRAMS[::15]  # the others by the program that starts faster
 _BY_PTRACE = [program for program in _PROGRAMS if not program.needs_root][::5]
@@ -126,10 +121,8 @@ def results(request: pytest.FixtureRequest, capture_program: Path) -> Iterator[R
 def _cases() -> Iterator[object]:
     for backend, chosen in (("ebpf", _PROGRAMS), ("ptrace", _BY_PTRACE)):
         for program in chosen:
-            reason = NOT_REPLAYED.get(program.name) if backend == "ebpf" else None
+            reason = NOT_REPLAYED.get(program.name)
             marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason is not None else []
-            if program.name in MOSTLY_NOT_REPLAYED:
-                marks = [pytest.mark.xfail(strict=False, reason=MOSTLY_NOT_REPLAYED[program.name])]
             yield pytest.param(backend, program, id=f"{program.name}-{backend}", marks=marks)
 
 

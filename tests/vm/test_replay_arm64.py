@@ -19,10 +19,6 @@ NOT_REPLAYED = {
     "virtual_counter": "arm64's counter can be trapped since Linux 6.12 alone",
     "seccomp_strict": "a thread that has filters already cannot enter strict mode",
 }
-# What goes wrong mostly, but need not.
-MOSTLY_NOT_REPLAYED = {
-    "stop_threads": "its threads are interrupted in loops whose turns memory alone tells apart",
-}
 # Under emulation their timers may send the next signal before the one before has been recorded, for ever.
 FAST_TIMERS = {
     *("interrupted_calls", "mixed_workload", "same_loop_many_times", "signal_storm", "signal_while_forking"),
@@ -58,9 +54,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Run]
 
 def _parameters() -> Iterator[object]:
     for program, backend in _CASES:
-        strict = program.name in NOT_REPLAYED
-        reason = NOT_REPLAYED.get(program.name) or MOSTLY_NOT_REPLAYED.get(program.name)
-        marks = [pytest.mark.xfail(strict=strict, reason=reason)] if reason is not None else []
+        reason = NOT_REPLAYED.get(program.name)
+        marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason is not None else []
         yield pytest.param(program, backend, id=f"{program.name}-{backend}", marks=marks)
 
 

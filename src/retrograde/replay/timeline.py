@@ -158,6 +158,13 @@ class Timeline:
             ]
             del self._marks[1 + spans.index(min(spans))]
 
+    # The place of an event turned out to be another one than it was taken for.
+    def _drop_outdated(self) -> None:
+        is_outdated = self.session.is_outdated
+        if any(is_outdated(mark.native) for mark in self._marks):
+            self._marks = [mark for mark in self._marks if not is_outdated(mark.native)]
+            self._trail = None
+
     def _restore(self, mark: Mark) -> None:
         self.session.restore(mark.native)
         self.session.mark_reported(False)
@@ -172,8 +179,11 @@ class Timeline:
         return mark
 
     def load(self, mark: Mark) -> None:
-        """Go to a saved checkpoint."""
-        self._restore(mark)
+        """Go to a saved checkpoint, or near to where it was if it is outdated."""
+        if self.session.is_outdated(mark.native):
+            self.to_event(mark.moment.event)
+        else:
+            self._restore(mark)
 
     def _before(self, moment: Moment) -> list[Mark]:
         """Return the checkpoints before a moment, the nearest first."""
@@ -204,6 +214,7 @@ class Timeline:
             now = self.session.cpu_time_ns()
             self._clock += max(0, now - self._measured)
             self._measured = now
+            self._drop_outdated()
         self._told = stop.kind in (StopKind.SIGNAL, StopKind.EXITED)
         return stop
 

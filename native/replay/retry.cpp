@@ -1,0 +1,218 @@
+// What a replay does where a place was not found, or turns out to have been the wrong one: it goes back, and tries
+// otherwise.
+#include "replay/session.h"
+
+#include "base/clock.h"
+#include "replay/checkpoint.h"
+#include "replay/counter_mode.h"
+#include "replay/event_places.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+namespace retrograde {
+
+namespace {
+
+// A divergence that stays costs this much more, before it is told.
+constexpr std::uint64_t most_search_ns = 10'000'000'000;
+constexpr unsigned most_tries = 3000;
+// A place that was moved, and that led to a divergence sooner than before, was likely right as it was.
+constexpr unsigned tries_of_a_bad_sign = 20;
+// So many places before a divergence are doubted, each of them a copy of all processes, and none from long ago.
+constexpr std::size_t most_doubtful = 8;
+constexpr std::uint64_t most_events_back = 20'000;
+
+} // namespace
+
+void Session::remember_early() {
+    early_.reset();
+    remove_breakpoints(); // no part of the copy
+    try {
+        early_ = Early{checkpoint(), steps_, passes_};
+    } catch (const Failure &) {
+        // Without it the replay begins anew where that was wrong.
+    }
+    insert_breakpoints();
+}
+
+// Where the place that was passed by last has not come again. Returns false where there was none.
+bool Session::return_to_early() {
+    if (passed_ != next_ || !early_)
+        return false;
+    at_once_.insert(next_);
+    candidate_.reset();
+    remove_breakpoints();
+    const Early early = *early_;
+    restore(*early.checkpoint);
+    passed_ = tick_event_ = ~0ull;
+    steps_ = early.steps;
+    passes_ = early.passes;
+    return true;
+}
+
+// Counts a place with the registers and memory of the one that is looked for, where the thread is not taken to be
+// there.
+void Session::count_match() {
+    if (match_.event != next_)
+        match_ = {next_, 0, false};
+    if (!std::exchange(match_.is_here, true))
+        match_.passed++;
+}
+
+// Whether the place is known to be one of those before the right one.
+bool Session::passes_by_match() {
+    const bool is_counted = match_.event == next_;
+    if (is_counted && match_.is_here)
+        return true;
+    const auto later = later_match_.find(next_);
+    return later != later_match_.end() && (is_counted ? match_.passed : 0) < later->second;
+}
+
+// After a divergence: goes back to where it may do otherwise. Nothing where there is nothing else to try; else up to
+// where the run is to come before it goes on.
+std::optional<Session::Begun> Session::try_otherwise(const Begun &begun) {
+    if (search_ && next_ > search_->begun.behind_event + 1)
+        end_search();
+    if (search_) {
+        if (try_next_match())
+            return search_->begun;
+        // The divergence is to be seen as it was.
+        const Begun as_it_was = search_->begun;
+        given_up_.insert(as_it_was.behind_event + 1);
+        later_match_ = search_->known;
+        search_.reset();
+        begin_again();
+        return as_it_was;
+    }
+    if (!reconsider() && !begin_search(begun))
+        return std::nullopt;
+    begin_again();
+    return begun;
+}
+
+// Where the place of a signal or switch was not found. The words that lay around it then need not be the same in each
+// run. (The dynamic linker's resolver saves vectors to the stack by xsavec, which leaves out what the processor takes
+// for unused at the moment: Intel SDM volume 1, 13.6.) And a jump before it sees nobody who comes to it by another way.
+// It is to be looked for again with fewer words, or without such a jump. Returns false where there is nothing to look
+// at again.
+bool Session::reconsider() {
+    const std::uint64_t event = next_;
+    if (passed_ == event)
+        at_once_.insert(event);
+    else if (jump_compared_words_ && !doubted_.contains(event))
+        doubted_[event] = {}; // see all candidates first
+    else if (candidate_ && candidate_->event == event && doubted_[event].empty())
+        doubted_[event] = candidate_->others;
+    else if (jump_was_before_ && !several_ways_.contains(event))
+        several_ways_.insert(event);
+    else
+        return false;
+    candidate_.reset();
+    return true;
+}
+
+// Which registers and memory tell apart only in part are the places in a loop whose turns leave all of them the same:
+// the thread is taken to be at its place too early. That shows where it, or who reads what it has written, does
+// something else. Then the last places before that are doubted, and each is moved to the next one that is the same, in
+// turns, until the event is passed that was diverged at. Returns false where there are none.
+bool Session::begin_search(const Begun &begun) {
+    // Who looks for a place does not know whether it will come.
+    if (begun.request.place || given_up_.contains(next_))
+        return false;
+    Search search{begun, {}, later_match_};
+    const std::uint64_t end = begun.behind_event + 1, first = end - std::min(end, most_events_back);
+    for (std::uint64_t seq = end; seq-- > first && search.doubtful.size() < most_doubtful;)
+        if (happens_at_place(stream_[seq]) && (options_.follow.empty() || options_.follow.contains(stream_[seq].pid)))
+            search.doubtful[seq];
+    if (search.doubtful.empty())
+        return false;
+    search_ = std::move(search);
+    return true;
+}
+
+// A thread has come to where an event is about to happen.
+void Session::note_match() {
+    const auto found = search_->doubtful.find(next_);
+    const std::uint64_t passed = match_.event == next_ ? match_.passed : 0;
+    if (found == search_->doubtful.end())
+        return;
+    Doubtful &place = found->second;
+    if (search_->tries == 0)
+        later_match_[next_] = search_->known[next_] = passed; // as nobody knows whether time tells the same again
+    else if (search_->tried != next_ || passed <= place.passed)
+        return;
+    search_->is_found = true;
+    place.passed = passed;
+    place.checkpoint = checkpoint();
+}
+
+// Returns false where there is none left.
+bool Session::try_next_match() {
+    const CounterMode others_may_read_clocks(true);
+    Search &search = *search_;
+    if (search.tries == 0) {
+        search.end_ns = read_clock_ns(CLOCK_MONOTONIC) + most_search_ns;
+        std::erase_if(search.doubtful, [](const auto &place) { return !place.second.checkpoint; });
+    } else if (!search.is_found) {
+        search.doubtful.erase(search.tried);
+    } else if (next_ <= search.begun.behind_event) {
+        search.doubtful[search.tried].tries += tries_of_a_bad_sign;
+    }
+    if (search.doubtful.empty() || search.tries == most_tries || read_clock_ns(CLOCK_MONOTONIC) > search.end_ns)
+        return false;
+    // Of those that were tried least, the last.
+    const auto next = std::min_element(search.doubtful.rbegin(), search.doubtful.rend(),
+                                       [](const auto &a, const auto &b) { return a.second.tries < b.second.tries; });
+    search.tries++;
+    next->second.tries++;
+    search.tried = next->first;
+    search.is_found = false;
+    later_match_ = search.known;
+    later_match_[next->first] = next->second.passed + 1;
+    remove_breakpoints();
+    candidate_.reset();
+    restore(*next->second.checkpoint);
+    tick_event_ = ~0ull;
+    return true;
+}
+
+// It has come further.
+void Session::end_search() {
+    if (search_ && search_->tries > 0)
+        moved_.push_back(search_->tried);
+    search_.reset();
+}
+
+void Session::begin_again() {
+    remove_breakpoints();
+    early_.reset();
+    passed_ = tick_event_ = ~0ull;
+    end_all();
+    shared_ = {};
+    next_ = 0;
+    begun_ = ~0ull;
+    match_ = {};
+    begin();
+}
+
+// Comes to where it was, and puts all to what it was then.
+void Session::run_again(const Begun &begun) {
+    request_ = {.behind_event = begun.behind_event, .stops = false};
+    bool is_interrupted = false;
+    while (next_ <= begun.behind_event) {
+        const StopKind why = run_on().kind;
+        if (why != StopKind::time_limit && why != StopKind::interrupted)
+            break;
+        is_interrupted |= why == StopKind::interrupted;
+    }
+    if (is_interrupted) // it stops where it was
+        interrupted_ = true;
+    request_ = begun.request;
+    told_ = begun.told;
+    steps_ = begun.steps;
+    passes_ = begun.passes;
+}
+
+} // namespace retrograde
