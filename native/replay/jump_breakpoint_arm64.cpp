@@ -20,7 +20,8 @@ namespace retrograde {
 namespace {
 
 constexpr std::uint64_t page = 0x1000, most_page = 0x10000;
-constexpr std::size_t data_offset = 0x800, pad_room = page; // code, then data
+// Code, then data: on a page of its own, as emulators translate code anew where its page is written to.
+constexpr std::size_t data_offset = page, pad_room = 2 * page;
 constexpr std::size_t most_words = 24;
 constexpr unsigned most_probed = 3, bits_probed = 20; // registers, bits
 constexpr std::size_t most_code = data_offset / 4;
@@ -245,6 +246,12 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     code.store(other, base, save_base);                               //
     code.load(other, base, code.constant(tracee.tls()));              //
     code.add(0xd51bd040 | other);                                     // msr tpidr_el0, other
+    // The words are those that differ most.
+    for (const WantedWord &word : words.subspan(0, std::min(words.size(), most_words))) {
+        code.load(third, base, code.constant(word.address));
+        code.load(third, third, 0);
+        compare(third, word.value);
+    }
     for (unsigned reg = 0; reg < 31; reg++)
         if (reg != base && reg != other && reg != third)
             compare(reg, wanted.raw.regs[reg]);
@@ -258,11 +265,6 @@ std::unique_ptr<JumpBreakpoint> JumpBreakpoint::insert(Tracee &tracee, const Reg
     compare(third, wanted.raw.sp);
     code.add(0xd53b4200 | third); // mrs third, nzcv
     compare(third, wanted.raw.pstate & 0xf0000000);
-    for (const WantedWord &word : words.subspan(0, std::min(words.size(), most_words))) {
-        code.load(third, base, code.constant(word.address));
-        code.load(third, third, 0);
-        compare(third, word.value);
-    }
     restore();
     made->match_ = code.here();
     code.add(0xd4200000); // brk

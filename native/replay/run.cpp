@@ -472,7 +472,9 @@ class Session::PlaceFinder {
             words = goal_.words;
         const std::set<std::uint64_t> others = different_words(task_, words);
         std::erase_if(words, [&](const WantedWord &word) {
-            return !others.contains(word.address) || may_be_written_by_string(word);
+            std::uint64_t now; // what can be read stays so: the thread makes no call up to the place
+            return !others.contains(word.address) || may_be_written_by_string(word) ||
+                   read_memory(task_.tracee.tid(), word.address, &now, sizeof now) != sizeof now;
         });
         std::uint64_t limit = 0;
         if (on_behalf && session_.request_.place->pass != 0) {
