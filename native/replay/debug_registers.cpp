@@ -72,19 +72,7 @@ void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
         no_register();
 }
 
-namespace {
-
-// Some virtual machines lose the bits of DR6 now and then. The kernel then takes the trap for INT1's
-// (arch/x86/kernel/traps.c: exc_debug_user).
-bool is_unexplained_trap(pid_t tid) {
-    siginfo_t info{};
-    return ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) == 0 && info.si_signo == SIGTRAP &&
-           info.si_code == TRAP_BRKPT;
-}
-
-} // namespace
-
-std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc) {
+std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
     if (pieces.empty())
         return {};
     const long status = ::ptrace(PTRACE_PEEKUSER, tid, register_offset(6), nullptr);
@@ -92,16 +80,21 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
     for (std::size_t i = 0; i < pieces.size() && i < most_hardware_pieces; i++)
         if (status >> i & 1)
             hits.push_back(pieces[i]);
-    if (!hits.empty()) {
+    if (!hits.empty())
         ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
-    } else if (is_unexplained_trap(tid)) {
-        const auto here = std::find_if(pieces.begin(), pieces.end(), [&](const Breakpoint &piece) {
-            return piece.kind == BreakpointKind::hardware ? piece.address == pc : pieces.size() == 1;
-        });
-        if (here != pieces.end())
-            hits.push_back(*here);
-    }
     return hits;
+}
+
+// The kernel takes a trap that DR6 says nothing of for INT1's (arch/x86/kernel/traps.c: exc_debug_user).
+std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc) {
+    siginfo_t info{};
+    if (pieces.empty() || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_signo != SIGTRAP ||
+        info.si_code != TRAP_BRKPT)
+        return {};
+    for (const Breakpoint &piece : pieces)
+        if (piece.kind == BreakpointKind::hardware ? piece.address == pc : pieces.size() == 1)
+            return {piece};
+    return {};
 }
 
 #else
@@ -156,7 +149,7 @@ void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
     set_kind(tid, NT_ARM_HW_WATCH, data);
 }
 
-std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t) {
+std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces) {
     siginfo_t info{};
     if (pieces.empty() || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_signo != SIGTRAP ||
         info.si_code != TRAP_HWBKPT)
@@ -168,6 +161,10 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
                     : address + 8 > piece.address && address < piece.address + piece.length + 8)
             return {piece};
     }
+    return {};
+}
+
+std::vector<Breakpoint> likely_hit(pid_t, const std::vector<Breakpoint> &, std::uint64_t) {
     return {};
 }
 

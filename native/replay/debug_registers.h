@@ -30,8 +30,11 @@ inline constexpr std::size_t most_hardware_pieces = 4;
 // registers.
 void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);
 
-// Which of the pieces the thread, which is at this program counter, has just been stopped by. An instruction may write
-// to what is watched and be followed by a breakpoint.
-std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc);
+// Which of the pieces the thread has just been stopped by. An instruction may write to what is watched and be followed
+// by a breakpoint.
+std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);
+// The same for a thread that was not stepped, where that says nothing: the piece that it was likely stopped by at this
+// program counter. Some virtual machines lose now and then what x86-64's DR6 tells.
+std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc);
 
 } // namespace retrograde

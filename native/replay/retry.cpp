@@ -24,6 +24,10 @@ constexpr unsigned tries_of_a_bad_sign = 20;
 constexpr std::size_t most_doubtful = 8;
 constexpr std::uint64_t most_events_back = 20'000;
 
+Registers place_of(const Event &event) {
+    return parse_registers(event.segment(RG_SEG_REGISTERS)->bytes, Registers{});
+}
+
 } // namespace
 
 void Session::remember_early() {
@@ -73,14 +77,14 @@ bool Session::passes_by_match() {
 // After a divergence: goes back to where it may do otherwise. Nothing where there is nothing else to try; else up to
 // where the run is to come before it goes on.
 std::optional<Session::Begun> Session::try_otherwise(const Begun &begun) {
-    if (search_ && next_ > search_->begun.behind_event + 1)
+    if (search_ && next_ > search_->event)
         end_search();
     if (search_) {
         if (try_next_match())
             return search_->begun;
         // The divergence is to be seen as it was.
         const Begun as_it_was = search_->begun;
-        given_up_.insert(as_it_was.behind_event + 1);
+        given_up_.insert(search_->event);
         later_match_ = search_->known;
         search_.reset();
         begin_again();
@@ -121,11 +125,24 @@ bool Session::begin_search(const Begun &begun) {
     // Who looks for a place does not know whether it will come.
     if (begun.request.place || given_up_.contains(next_))
         return false;
-    Search search{begun, {}, later_match_};
-    const std::uint64_t end = begun.behind_event + 1, first = end - std::min(end, most_events_back);
-    for (std::uint64_t seq = end; seq-- > first && search.doubtful.size() < most_doubtful;)
-        if (happens_at_place(stream_[seq]) && (options_.follow.empty() || options_.follow.contains(stream_[seq].pid)))
+    Search search{next_, begun, {}, later_match_};
+    std::map<std::uint32_t, std::uint64_t> next_of; // by thread: the event after, where that is at a place
+    for (std::uint64_t seq = next_, first = next_ - std::min(next_, most_events_back);
+         seq-- > first && search.doubtful.size() < most_doubtful;) {
+        const Event event = stream_[seq];
+        if (!options_.follow.empty() && !options_.follow.contains(event.pid))
+            continue;
+        // It was switched out there, and then got a signal: that is one place.
+        if (const auto after = next_of.find(event.tid); after != next_of.end()) {
+            if (happens_at_place(event) && same_place(place_of(event), place_of(stream_[after->second])))
+                search.doubtful.erase(after->second);
+            next_of.erase(after);
+        }
+        if (happens_at_place(event)) {
             search.doubtful[seq];
+            next_of[event.tid] = seq;
+        }
+    }
     if (search.doubtful.empty())
         return false;
     search_ = std::move(search);
@@ -157,7 +174,7 @@ bool Session::try_next_match() {
         std::erase_if(search.doubtful, [](const auto &place) { return !place.second.checkpoint; });
     } else if (!search.is_found) {
         search.doubtful.erase(search.tried);
-    } else if (next_ <= search.begun.behind_event) {
+    } else if (next_ < search.event) {
         search.doubtful[search.tried].tries += tries_of_a_bad_sign;
     }
     if (search.doubtful.empty() || search.tries == most_tries || read_clock_ns(CLOCK_MONOTONIC) > search.end_ns)

@@ -306,7 +306,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
     if (is_carried_out)
         return true;
-    if (is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed, task.tracee.registers().pc()).empty())
+    if (is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty())
         return true;
     return handle_stop(task, goal, status);
 }
@@ -424,7 +424,7 @@ class Session::PlaceFinder {
     bool trace(bool trapped) {
         constexpr std::size_t most_steps = 3000;
         const std::uint64_t here = task_.tracee.registers().pc();
-        if (!trapped || !hit_debug_registers(task_.tracee.tid(), task_.armed, here).empty() ||
+        if (!trapped || !hit_debug_registers(task_.tracee.tid(), task_.armed).empty() ||
             session_.inserted_at(task_, here - 1)) {
             is_tracing_ = false;
             return false;
@@ -534,8 +534,7 @@ bool Session::repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder
         const int status = wait_for(task);
         if (!WIFSTOPPED(status) || (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP))
             throw Failure("a replayed thread does not carry out a string instruction as it did when it was recorded");
-        if (WSTOPSIG(status) == SIGTRAP &&
-            !hit_debug_registers(task.tracee.tid(), task.armed, task.tracee.registers().pc()).empty())
+        if (WSTOPSIG(status) == SIGTRAP && !hits_of(task).empty())
             break;
     }
     Registers after = task.tracee.registers();
@@ -653,7 +652,8 @@ bool Session::advance(Task &task, const Goal &goal) {
             how = Resume::step_calls;
             steps_off = !stepping;
         } else {
-            arm(task, hardware_for(task, goal, !finder.is_in()));
+            // Who goes step by step looks after each: a breakpoint would be told of in place of a step.
+            arm(task, hardware_for(task, goal, !finder.is_in() && !stepping));
         }
         has_moved = true;
         match_.is_here = false;
@@ -682,6 +682,14 @@ bool Session::advance(Task &task, const Goal &goal) {
         if (!handle_stop(task, goal, status))
             return false;
     }
+}
+
+// What of its debug registers has stopped it.
+std::vector<Breakpoint> Session::hits_of(Task &task) const {
+    std::vector<Breakpoint> hits = hit_debug_registers(task.tracee.tid(), task.armed);
+    if (hits.empty() && request_.step_tid != task.tid)
+        hits = likely_hit(task.tracee.tid(), task.armed, task.tracee.registers().pc());
+    return hits;
 }
 
 // Returns false where the run ends here.
@@ -721,7 +729,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
     const auto bytes = task.tracee.siginfo();
     std::memcpy(&info, bytes.data(), sizeof info);
 
-    if (const auto hits = hit_debug_registers(task.tracee.tid(), task.armed, registers.pc()); !hits.empty()) {
+    if (const auto hits = hits_of(task); !hits.empty()) {
         bool is_watched = false, is_breakpoint = false;
         for (const Breakpoint &piece : hits) {
             if (piece.kind != BreakpointKind::hardware) {

@@ -189,7 +189,8 @@ class Session {
     };
     // Whether one of the last places before a divergence was the wrong one of several that are the same.
     struct Search {
-        Begun begun;                                  // up to the divergence
+        std::uint64_t event; // that the replay diverged at
+        Begun begun;
         std::map<std::uint64_t, Doubtful> doubtful;   // by event
         std::map<std::uint64_t, std::uint64_t> known; // later_match_ as it was
         std::uint64_t tried = ~0ull;                  // event whose next match is
@@ -215,6 +216,7 @@ class Session {
     bool step_over_breakpoint(Task &task, const Goal &goal);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
+    std::vector<Breakpoint> hits_of(Task &task) const;
     void arm(Task &task, const std::vector<Breakpoint> &pieces);
     void stop_running(std::atomic<bool> &why);
     void insert_breakpoints();

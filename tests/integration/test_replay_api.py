@@ -24,6 +24,8 @@ from retrograde.replay.replay import Replay
 
 Record = Callable[..., Path]
 
+CALL = {"x86_64": b"\x0f\x05", "aarch64": b"\x01\x00\x00\xd4"}[platform.machine()]
+
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory, capture_program: Path) -> Record:
@@ -539,3 +541,18 @@ def test_a_divergence_names_the_line(record: Record, tmp_path: Path) -> None:
     assert checked.returncode == 4
     assert re.search(where, checked.stderr)
     assert "HELLO" in checked.stderr
+
+
+def test_a_step_back_from_the_signal_that_a_call_has_raised(record: Record) -> None:
+    """It leads to the instruction that makes the call, and the one before to the instruction before that."""
+    with api.open(record("ledger")) as recording, recording.replay() as r:
+        r.seek_end()
+        behind = r.regs["pc"]
+        r.step(-1)
+        call = r.regs["pc"]
+        assert behind - call == len(CALL)
+        assert r.memory[call:behind] == CALL
+        r.step(-1)
+        assert r.regs["pc"] < call
+        r.step(2)
+        assert r.regs["pc"] == behind

@@ -372,7 +372,8 @@ class Timeline:
             stop = self._step_to(target)
             if stop.kind is not StopKind.STEP:
                 # The instruction of a system call is not counted while the call has not been answered.
-                steps = stop.steps if self._in_call(target.tid) and not was_in_call else stop.steps - 1
+                is_new_call = self._in_call(target.tid) and (stop.steps > 0 or not was_in_call)
+                steps = stop.steps if is_new_call else stop.steps - 1
                 if steps < 0:
                     self._is_first = True
                     return False
