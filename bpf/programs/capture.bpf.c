@@ -695,7 +695,7 @@ static __always_inline void add_reach(struct scratch *s)
 	const u64 *words = (const u64 *)(s->data + sizeof(struct rg_segment));
 	const u64 *stack = words + REGISTER_WORDS + sizeof(struct rg_segment) / sizeof(u64);
 	u32 cpu = s->event.cpu, callers = 0, i;
-	const bool has_stack = s->event.segment_count == 2;
+	const bool has_stack = s->offset == 2 * sizeof(struct rg_segment) + REGISTER_WORDS * sizeof(u64) + STACK_BYTES;
 
 	if (!s->offset)
 		return;

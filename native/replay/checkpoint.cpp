@@ -81,7 +81,9 @@ void Session::end_all() {
 
 bool Session::is_outdated(const Checkpoint &checkpoint) const {
     return std::any_of(moved_.begin() + static_cast<std::ptrdiff_t>(checkpoint.moved_), moved_.end(),
-                       [&](std::uint64_t event) { return event < checkpoint.next_; });
+                       [&](std::uint64_t event) {
+                           return event < checkpoint.next_ || (event == checkpoint.next_ && event == checkpoint.told_);
+                       });
 }
 
 void Session::restore(const Checkpoint &checkpoint) {

@@ -80,9 +80,11 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
     for (std::size_t i = 0; i < pieces.size() && i < most_hardware_pieces; i++)
         if (status >> i & 1)
             hits.push_back(pieces[i]);
-    if (!hits.empty())
-        ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
     return hits;
+}
+
+void forget_hits(pid_t tid) {
+    ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
 }
 
 // The kernel takes a trap that DR6 says nothing of for INT1's (arch/x86/kernel/traps.c: exc_debug_user).
@@ -167,6 +169,8 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
 std::vector<Breakpoint> likely_hit(pid_t, const std::vector<Breakpoint> &, std::uint64_t) {
     return {};
 }
+
+void forget_hits(pid_t) {} // the next stop has its own siginfo
 
 #endif
 

@@ -36,5 +36,7 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
 // The same for a thread that was not stepped, where that says nothing: the piece that it was likely stopped by at this
 // program counter. Some virtual machines lose now and then what x86-64's DR6 tells.
 std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc);
+// So that a later stop is not taken for theirs.
+void forget_hits(pid_t tid);
 
 } // namespace retrograde

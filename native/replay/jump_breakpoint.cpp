@@ -13,11 +13,7 @@ namespace retrograde {
 
 namespace {
 
-#if defined(__x86_64__)
-constexpr int most_steps = 256; // out of a pad
-#else
-constexpr int most_steps = 512;
-#endif
+constexpr int most_steps = 4096; // out of a pad, which compares up to 900 words
 
 bool is_reservation(const Mapping &mapping) {
     constexpr std::uint64_t least = 1 << 20; // more than what guards a stack

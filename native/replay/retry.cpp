@@ -74,28 +74,6 @@ bool Session::passes_by_match() {
     return later != later_match_.end() && (is_counted ? match_.passed : 0) < later->second;
 }
 
-// After a divergence: goes back to where it may do otherwise. Nothing where there is nothing else to try; else up to
-// where the run is to come before it goes on.
-std::optional<Session::Begun> Session::try_otherwise(const Begun &begun) {
-    if (search_ && next_ > search_->event)
-        end_search();
-    if (search_) {
-        if (try_next_match())
-            return search_->begun;
-        // The divergence is to be seen as it was.
-        const Begun as_it_was = search_->begun;
-        given_up_.insert(search_->event);
-        later_match_ = search_->known;
-        search_.reset();
-        begin_again();
-        return as_it_was;
-    }
-    if (!reconsider() && !begin_search(begun))
-        return std::nullopt;
-    begin_again();
-    return begun;
-}
-
 // Where the place of a signal or switch was not found. The words that lay around it then need not be the same in each
 // run. (The dynamic linker's resolver saves vectors to the stack by xsavec, which leaves out what the processor takes
 // for unused at the moment: Intel SDM volume 1, 13.6.) And a jump before it sees nobody who comes to it by another way.
@@ -120,12 +98,49 @@ bool Session::reconsider() {
 // Which registers and memory tell apart only in part are the places in a loop whose turns leave all of them the same:
 // the thread is taken to be at its place too early. That shows where it, or who reads what it has written, does
 // something else. Then the last places before that are doubted, and each is moved to the next one that is the same, in
-// turns, until the event is passed that was diverged at. Returns false where there are none.
-bool Session::begin_search(const Begun &begun) {
-    // Who looks for a place does not know whether it will come.
-    if (begun.request.place || given_up_.contains(next_))
+// turns, until the event is passed that was diverged at. Returns whether the run is to begin anew, since one was moved
+// or since it was begun anew for that.
+bool Session::find_wrong_place(const RunRequest &request) {
+    // Who looks for a place does not know whether it will come; who steps is between two events.
+    if (request.place || request.step_tid != 0 || given_up_.contains(next_) || !begin_search())
         return false;
-    Search search{next_, begun, {}, later_match_};
+    const std::uint64_t event = search_->event;
+    struct Cleanup {
+        Session &session;
+        std::map<std::uint64_t, std::uint64_t> known;
+        bool is_interrupted = false, is_time_up = false, is_passed = false;
+        ~Cleanup() {
+            if (is_passed && session.search_->tries > 0)
+                session.moved_.push_back(session.search_->tried);
+            if (!is_passed)
+                session.later_match_ = known;
+            session.search_.reset();
+            // For the run that goes on.
+            if (is_interrupted)
+                session.interrupted_ = true;
+            if (is_time_up)
+                session.time_is_up_ = true;
+        }
+    } search{*this, later_match_};
+    request_ = {.behind_event = event, .stops = false};
+    begin_again();
+    for (bool goes_on = true; goes_on && !search.is_passed && !search.is_interrupted;) {
+        try {
+            const StopKind why = run_on().kind;
+            search.is_interrupted = why == StopKind::interrupted;
+            search.is_time_up |= why == StopKind::time_limit;
+            search.is_passed = next_ > event;
+        } catch (const Divergence &) {
+            goes_on = return_to_early() || try_next_match();
+        }
+    }
+    if (!search.is_passed && !search.is_interrupted)
+        given_up_.insert(event);
+    return true;
+}
+
+bool Session::begin_search() {
+    Search search{next_, {}, later_match_};
     std::map<std::uint32_t, std::uint64_t> next_of; // by thread: the event after, where that is at a place
     for (std::uint64_t seq = next_, first = next_ - std::min(next_, most_events_back);
          seq-- > first && search.doubtful.size() < most_doubtful;) {
@@ -160,9 +175,13 @@ void Session::note_match() {
         later_match_[next_] = search_->known[next_] = passed; // as nobody knows whether time tells the same again
     else if (search_->tried != next_ || passed <= place.passed)
         return;
-    search_->is_found = true;
-    place.passed = passed;
-    place.checkpoint = checkpoint();
+    try {
+        place.checkpoint = checkpoint();
+        place.passed = passed;
+        search_->is_found = true;
+    } catch (const Failure &) {
+        // No room for a copy: this place is not moved.
+    }
 }
 
 // Returns false where there is none left.
@@ -188,18 +207,10 @@ bool Session::try_next_match() {
     search.is_found = false;
     later_match_ = search.known;
     later_match_[next->first] = next->second.passed + 1;
-    remove_breakpoints();
     candidate_.reset();
     restore(*next->second.checkpoint);
     tick_event_ = ~0ull;
     return true;
-}
-
-// It has come further.
-void Session::end_search() {
-    if (search_ && search_->tries > 0)
-        moved_.push_back(search_->tried);
-    search_.reset();
 }
 
 void Session::begin_again() {
@@ -217,19 +228,28 @@ void Session::begin_again() {
 // Comes to where it was, and puts all to what it was then.
 void Session::run_again(const Begun &begun) {
     request_ = {.behind_event = begun.behind_event, .stops = false};
-    bool is_interrupted = false;
+    // Who was interrupted stops where he was.
+    struct Kept {
+        Session &session;
+        bool is_interrupted = false, is_time_up = false;
+        ~Kept() {
+            if (is_interrupted)
+                session.interrupted_ = true;
+            if (is_time_up)
+                session.time_is_up_ = true;
+        }
+    } kept{*this};
     while (next_ <= begun.behind_event) {
         const StopKind why = run_on().kind;
         if (why != StopKind::time_limit && why != StopKind::interrupted)
             break;
-        is_interrupted |= why == StopKind::interrupted;
+        kept.is_interrupted |= why == StopKind::interrupted;
+        kept.is_time_up |= why == StopKind::time_limit;
     }
-    if (is_interrupted) // it stops where it was
-        interrupted_ = true;
     request_ = begun.request;
     told_ = begun.told;
-    steps_ = begun.steps;
-    passes_ = begun.passes;
+    steps_ = steps_before_ = begun.steps;
+    passes_ = passes_before_ = begun.passes;
 }
 
 } // namespace retrograde

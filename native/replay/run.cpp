@@ -244,6 +244,16 @@ std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal
     return pieces;
 }
 
+// For one instruction that a place is at.
+std::vector<Breakpoint> Session::hardware_for_step(const Task &task, const Goal &goal) const {
+#if defined(__x86_64__)
+    return hardware_for(task, goal, false);
+#else // what is watched would stop it before the access, again and again
+    (void)task, (void)goal;
+    return {};
+#endif
+}
+
 void Session::arm(Task &task, const std::vector<Breakpoint> &pieces) {
     if (pieces != task.armed) {
         set_debug_registers(task.tracee.tid(), pieces);
@@ -534,8 +544,10 @@ bool Session::repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder
         const int status = wait_for(task);
         if (!WIFSTOPPED(status) || (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP))
             throw Failure("a replayed thread does not carry out a string instruction as it did when it was recorded");
-        if (WSTOPSIG(status) == SIGTRAP && !hits_of(task).empty())
+        if (WSTOPSIG(status) == SIGTRAP && !hits_of(task).empty()) {
+            forget_hits(task.tracee.tid());
             break;
+        }
     }
     Registers after = task.tracee.registers();
     if (after.raw.rcx != 0) { // a comparison has ended it before
@@ -554,7 +566,7 @@ bool Session::repeat_to(Task &task, const Registers &wanted, PlaceFinder &finder
 bool Session::advance(Task &task, const Goal &goal) {
     const bool focused = task.pid == options_.focus;
     PlaceFinder finder(*this, task, goal);
-    bool has_run = false, has_moved = false, steps_off = false;
+    bool has_run = false, has_moved = false;
     std::optional<Way> way = begin_way(task, goal);
     for (;;) {
         if (way && has_run)
@@ -647,8 +659,9 @@ bool Session::advance(Task &task, const Goal &goal) {
         Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
         const bool begins_at_place =
             looks_for_place(task) && task.tracee.registers().pc() == request_.place->registers.pc();
+        bool steps_off = false;
         if ((leaves_match && !finder.is_in()) || (!has_moved && begins_at_place)) {
-            arm(task, {}); // over the place where it is
+            arm(task, hardware_for_step(task, goal)); // over the place where it is
             how = Resume::step_calls;
             steps_off = !stepping;
         } else {
@@ -656,8 +669,8 @@ bool Session::advance(Task &task, const Goal &goal) {
             arm(task, hardware_for(task, goal, !finder.is_in() && !stepping));
         }
         has_moved = true;
-        match_.is_here = false;
         if (at_breakpoint) {
+            match_.is_here = false;
             if (!step_over_breakpoint(task, goal))
                 return false;
             if (stepping && !task.in_call && !task.faulted && ++steps_ >= request_.steps)
@@ -671,13 +684,17 @@ bool Session::advance(Task &task, const Goal &goal) {
             running_tid_ = 0;
             continue;
         }
+        const Registers match = task.tracee.registers();
+        const bool left_match = std::exchange(match_.is_here, false);
         task.tracee.resume(how);
         const int status = wait_for(task);
         running_tid_ = 0;
         stepped_ = stepping;
-        if (finder.take(status))
-            continue;
-        if (std::exchange(steps_off, false) && is_trap(status))
+        const bool is_finders = finder.take(status);
+        // It was told to stop before it moved.
+        if (left_match && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
+            match_.is_here = same_place(task.tracee.registers(), match);
+        if (is_finders || (steps_off && is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty()))
             continue;
         if (!handle_stop(task, goal, status))
             return false;
@@ -730,6 +747,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
     std::memcpy(&info, bytes.data(), sizeof info);
 
     if (const auto hits = hits_of(task); !hits.empty()) {
+        forget_hits(task.tracee.tid());
         bool is_watched = false, is_breakpoint = false;
         for (const Breakpoint &piece : hits) {
             if (piece.kind != BreakpointKind::hardware) {
@@ -748,12 +766,13 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         if (!is_breakpoint || is_at_place(task, goal))
             return true;
         place_misses_++;
-        if (goes_over_breakpoint(registers))
+        if (goes_over_breakpoint(registers) || inserted_at(task, registers.pc()))
             return true;
-        arm(task, {}); // it would be hit again at once
+        arm(task, hardware_for_step(task, goal)); // it would be hit again at once
         task.tracee.resume(Resume::step_calls);
         const int status = wait_for(task);
-        return is_trap(status) || handle_stop(task, goal, status);
+        return (is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty()) ||
+               handle_stop(task, goal, status);
     }
     if (inserted_at(task, registers.pc() - breakpoint_advance) && info.si_code != TRAP_TRACE) {
         registers.set_pc(registers.pc() - breakpoint_advance);

@@ -281,7 +281,6 @@ Stop Session::run(const RunRequest &request) {
         ~Cleanup() {
             running = timed = nullptr;
             session.time_is_up_ = session.is_lost_ = false;
-            session.search_.reset();
             session.remove_breakpoints();
         }
     } cleanup{*this};
@@ -304,24 +303,28 @@ Stop Session::run(const RunRequest &request) {
             if (begun)
                 run_again(*begun);
             begun.reset();
-            Stop stop = run_on();
-            end_search();
-            stop.steps = steps_;
-            stop.passes = passes_;
-            return stop;
+            return stop_with_counts(run_on());
         } catch (const Divergence &) {
             const bool is_ahead = std::exchange(is_ahead_, false);
             if (return_to_early())
                 continue;
+            const Stop ahead = stop_with_counts(stop_);
             if (!begun)
                 begun = Begun{request, next_ - 1, told_, steps_before_, passes_before_};
-            begun = try_otherwise(*begun);
-            if (!begun && is_ahead)
-                return stop_;
-            if (!begun)
+            if (reconsider() || find_wrong_place(request))
+                begin_again();
+            else if (is_ahead)
+                return ahead;
+            else
                 throw;
         }
     }
+}
+
+Stop Session::stop_with_counts(Stop stop) const {
+    stop.steps = steps_;
+    stop.passes = passes_;
+    return stop;
 }
 
 namespace {

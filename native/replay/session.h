@@ -189,8 +189,7 @@ class Session {
     };
     // Whether one of the last places before a divergence was the wrong one of several that are the same.
     struct Search {
-        std::uint64_t event; // that the replay diverged at
-        Begun begun;
+        std::uint64_t event;                          // that the replay diverged at
         std::map<std::uint64_t, Doubtful> doubtful;   // by event
         std::map<std::uint64_t, std::uint64_t> known; // later_match_ as it was
         std::uint64_t tried = ~0ull;                  // event whose next match is
@@ -216,6 +215,7 @@ class Session {
     bool step_over_breakpoint(Task &task, const Goal &goal);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
+    std::vector<Breakpoint> hardware_for_step(const Task &task, const Goal &goal) const;
     std::vector<Breakpoint> hits_of(Task &task) const;
     void arm(Task &task, const std::vector<Breakpoint> &pieces);
     void stop_running(std::atomic<bool> &why);
@@ -232,17 +232,17 @@ class Session {
     bool return_to_early();
     void count_match();
     bool passes_by_match();
-    std::optional<Begun> try_otherwise(const Begun &begun);
     bool reconsider();
-    bool begin_search(const Begun &begun);
+    bool find_wrong_place(const RunRequest &request);
+    bool begin_search();
     void note_match();
     bool try_next_match();
-    void end_search();
     void begin_again();
     void run_again(const Begun &begun);
 
     // session.cpp: the events
     Stop run_on();
+    Stop stop_with_counts(Stop stop) const;
     Goal goal_of(const Event &event, Task &task);
     std::uint64_t signal_behind(const Event &event);
     bool stops_before(const Event &event, Task &task);

@@ -163,6 +163,7 @@ class Timeline:
         is_outdated = self.session.is_outdated
         if any(is_outdated(mark.native) for mark in self._marks):
             self._marks = [mark for mark in self._marks if not is_outdated(mark.native)]
+        if self._trail is not None and any(is_outdated(mark.native) for _, mark in self._trail.marks):
             self._trail = None
 
     def _restore(self, mark: Mark) -> None:
