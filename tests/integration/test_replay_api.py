@@ -19,6 +19,7 @@ from tests.support.gdb_runs import needs_gdb
 pytest.importorskip("retrograde.replay._core", reason="the replayer's Python module is not built", exc_type=ImportError)
 
 from retrograde.replay.backtrace import Frame
+from retrograde.replay.debuggee import BreakpointKind, Direction, StopReason
 from retrograde.replay.failures import ReplayDivergenceError
 from retrograde.replay.replay import Replay
 
@@ -556,3 +557,19 @@ def test_a_step_back_from_the_signal_that_a_call_has_raised(record: Record) -> N
         assert r.regs["pc"] < call
         r.step(2)
         assert r.regs["pc"] == behind
+
+
+def test_a_breakpoint_at_the_instruction_that_writes_what_is_watched(looked_at: Replay) -> None:
+    """Both are told of, each time one after the other; backwards they are at one moment, told of once."""
+    r = looked_at
+    r.run_to("main")
+    counter = r.symbol("counter")
+    write = r.next_write(counter, 4)
+    assert write is not None
+    r.run_to("main", backwards=True)
+    r.debuggee.add_breakpoint(BreakpointKind.SOFTWARE, write.pc, 1)
+    r.debuggee.add_breakpoint(BreakpointKind.WRITE, counter, 4)
+    told = [r.debuggee.resume().reason for _ in range(6)]
+    assert told == [StopReason.BREAKPOINT, StopReason.WATCHPOINT] * 3
+    back = [r.debuggee.resume(Direction.BACKWARD).reason for _ in range(4)]
+    assert back == [StopReason.WATCHPOINT] * 3 + [StopReason.HISTORY_BEGIN]
