@@ -205,7 +205,8 @@ NB_MODULE(_core, module) {
         .def("cpu_time_ns", &Session::cpu_time_ns)
         .def("checkpoint", &Session::checkpoint, nb::call_guard<nb::gil_scoped_release>())
         .def("restore", &Session::restore, nb::call_guard<nb::gil_scoped_release>())
-        .def("is_outdated", &Session::is_outdated);
+        .def("is_outdated", &Session::is_outdated)
+        .def_prop_ro("places_moved", &Session::places_moved);
 
     nb::class_<Scratch>(module, "Scratch")
         .def(nb::init<Session &, std::uint32_t>(), nb::keep_alive<1, 2>())

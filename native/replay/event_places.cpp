@@ -22,6 +22,10 @@ bool happens_at_place(const Event &event) {
     return event.kind == RG_SWITCH;
 }
 
+Registers place_of(const Event &event) {
+    return parse_registers(event.segment(RG_SEG_REGISTERS)->bytes, Registers{});
+}
+
 bool happens_anywhere(const Event &event) {
     switch (event.kind) {
     case RG_SYSCALL:

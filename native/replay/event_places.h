@@ -2,6 +2,7 @@
 #pragma once
 
 #include "recording/event_stream.h"
+#include "replay/registers.h"
 
 namespace retrograde {
 
@@ -9,6 +10,8 @@ namespace retrograde {
 bool is_fault(const Event &event);
 // At an instruction that only registers and memory tell: a signal that came from elsewhere, or a thread switch.
 bool happens_at_place(const Event &event);
+// The registers there, of an event that has them.
+Registers place_of(const Event &event);
 // The thread need not be anywhere for it.
 bool happens_anywhere(const Event &event);
 

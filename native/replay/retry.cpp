@@ -8,6 +8,7 @@
 #include "replay/event_places.h"
 
 #include <algorithm>
+#include <atomic>
 #include <ctime>
 #include <utility>
 
@@ -24,9 +25,31 @@ constexpr unsigned tries_of_a_bad_sign = 20;
 constexpr std::size_t most_doubtful = 8;
 constexpr std::uint64_t most_events_back = 20'000;
 
-Registers place_of(const Event &event) {
-    return parse_registers(event.segment(RG_SEG_REGISTERS)->bytes, Registers{});
-}
+// Interrupts and ends of time that come while a run is made again: the run that goes on is stopped for them.
+class KeptStops {
+  public:
+    KeptStops(std::atomic<bool> &interrupted, std::atomic<bool> &time_is_up)
+        : interrupted_(interrupted), time_is_up_(time_is_up) {}
+    KeptStops(const KeptStops &) = delete;
+    ~KeptStops() {
+        if (is_interrupted_)
+            interrupted_ = true;
+        if (is_time_up_)
+            time_is_up_ = true;
+    }
+
+    // Returns whether it is one of those.
+    bool keep(StopKind why) {
+        is_interrupted_ |= why == StopKind::interrupted;
+        is_time_up_ |= why == StopKind::time_limit;
+        return why == StopKind::interrupted || why == StopKind::time_limit;
+    }
+    bool is_interrupted() const { return is_interrupted_; }
+
+  private:
+    std::atomic<bool> &interrupted_, &time_is_up_;
+    bool is_interrupted_ = false, is_time_up_ = false;
+};
 
 } // namespace
 
@@ -108,33 +131,27 @@ bool Session::find_wrong_place(const RunRequest &request) {
     struct Cleanup {
         Session &session;
         std::map<std::uint64_t, std::uint64_t> known;
-        bool is_interrupted = false, is_time_up = false, is_passed = false;
+        bool is_passed = false;
         ~Cleanup() {
             if (is_passed && session.search_->tries > 0)
                 session.moved_.push_back(session.search_->tried);
             if (!is_passed)
                 session.later_match_ = known;
             session.search_.reset();
-            // For the run that goes on.
-            if (is_interrupted)
-                session.interrupted_ = true;
-            if (is_time_up)
-                session.time_is_up_ = true;
         }
     } search{*this, later_match_};
+    KeptStops kept(interrupted_, time_is_up_);
     request_ = {.behind_event = event, .stops = false};
     begin_again();
-    for (bool goes_on = true; goes_on && !search.is_passed && !search.is_interrupted;) {
+    for (bool goes_on = true; goes_on && !search.is_passed && !kept.is_interrupted();) {
         try {
-            const StopKind why = run_on().kind;
-            search.is_interrupted = why == StopKind::interrupted;
-            search.is_time_up |= why == StopKind::time_limit;
+            kept.keep(run_on().kind);
             search.is_passed = next_ > event;
         } catch (const Divergence &) {
             goes_on = return_to_early() || try_next_match();
         }
     }
-    if (!search.is_passed && !search.is_interrupted)
+    if (!search.is_passed && !kept.is_interrupted())
         given_up_.insert(event);
     return true;
 }
@@ -228,24 +245,10 @@ void Session::begin_again() {
 // Comes to where it was, and puts all to what it was then.
 void Session::run_again(const Begun &begun) {
     request_ = {.behind_event = begun.behind_event, .stops = false};
-    // Who was interrupted stops where he was.
-    struct Kept {
-        Session &session;
-        bool is_interrupted = false, is_time_up = false;
-        ~Kept() {
-            if (is_interrupted)
-                session.interrupted_ = true;
-            if (is_time_up)
-                session.time_is_up_ = true;
-        }
-    } kept{*this};
-    while (next_ <= begun.behind_event) {
-        const StopKind why = run_on().kind;
-        if (why != StopKind::time_limit && why != StopKind::interrupted)
+    KeptStops kept(interrupted_, time_is_up_);
+    while (next_ <= begun.behind_event)
+        if (!kept.keep(run_on().kind))
             break;
-        kept.is_interrupted |= why == StopKind::interrupted;
-        kept.is_time_up |= why == StopKind::time_limit;
-    }
     request_ = begun.request;
     told_ = begun.told;
     steps_ = steps_before_ = begun.steps;

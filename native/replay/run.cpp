@@ -34,6 +34,11 @@ bool goes_over_breakpoint(const Registers &registers) {
 #endif
 }
 
+// Whether a stepped thread has stopped for the step, and for nothing that a debug register tells of.
+bool is_step_alone(const Task &task, int status) {
+    return is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty();
+}
+
 std::string signal_name(int signal) {
     const char *name = ::sigabbrev_np(signal);
     return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
@@ -316,9 +321,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
     if (is_carried_out)
         return true;
-    if (is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty())
-        return true;
-    return handle_stop(task, goal, status);
+    return is_step_alone(task, status) || handle_stop(task, goal, status);
 }
 
 // Looks for a place that is passed often with other registers: by a jump to code that compares them.
@@ -694,7 +697,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         // It was told to stop before it moved.
         if (left_match && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
             match_.is_here = same_place(task.tracee.registers(), match);
-        if (is_finders || (steps_off && is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty()))
+        if (is_finders || (steps_off && is_step_alone(task, status)))
             continue;
         if (!handle_stop(task, goal, status))
             return false;
@@ -771,8 +774,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         arm(task, hardware_for_step(task, goal)); // it would be hit again at once
         task.tracee.resume(Resume::step_calls);
         const int status = wait_for(task);
-        return (is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty()) ||
-               handle_stop(task, goal, status);
+        return is_step_alone(task, status) || handle_stop(task, goal, status);
     }
     if (inserted_at(task, registers.pc() - breakpoint_advance) && info.si_code != TRAP_TRACE) {
         registers.set_pc(registers.pc() - breakpoint_advance);

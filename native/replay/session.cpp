@@ -206,10 +206,10 @@ std::uint64_t Session::signal_behind(const Event &event) {
     if (event.kind != RG_SWITCH || event.seq + 1 == stream_.size())
         return 0;
     const std::uint32_t tid = event.tid;
-    const Registers here = parse_registers(event.segment(RG_SEG_REGISTERS)->bytes, Registers{});
+    const Registers here = place_of(event);
     const Event &next = stream_[event.seq + 1];
-    const Segment *there = next.kind == RG_SIGNAL && next.tid == tid ? next.segment(RG_SEG_REGISTERS) : nullptr;
-    return there && same_place(parse_registers(there->bytes, Registers{}), here) ? next.seq : 0;
+    const bool is_its_signal = next.kind == RG_SIGNAL && next.tid == tid && next.segment(RG_SEG_REGISTERS);
+    return is_its_signal && same_place(place_of(next), here) ? next.seq : 0;
 }
 
 Session::Goal Session::goal_of(const Event &event, Task &task) {

@@ -152,6 +152,8 @@ class Session {
     void restore(const Checkpoint &checkpoint);
     // Whether an event before it turned out to have happened at another place than when it was made.
     bool is_outdated(const Checkpoint &checkpoint) const;
+    // How often that has turned out.
+    std::size_t places_moved() const { return moved_.size(); }
 
   private:
     friend class Checkpoint;

@@ -105,6 +105,7 @@ class Timeline:
     _marks: list[Mark] = field(default_factory=list)  # in order of time
     _clock: int = 0
     _measured: int = 0
+    _places_moved: int = 0
     _told: bool = False
     _trail: _Trail | None = None
     _trail_steps: int = 0
@@ -160,9 +161,11 @@ class Timeline:
 
     # The place of an event turned out to be another one than it was taken for.
     def _drop_outdated(self) -> None:
+        if self.session.places_moved == self._places_moved:
+            return
+        self._places_moved = self.session.places_moved
         is_outdated = self.session.is_outdated
-        if any(is_outdated(mark.native) for mark in self._marks):
-            self._marks = [mark for mark in self._marks if not is_outdated(mark.native)]
+        self._marks = [mark for mark in self._marks if not is_outdated(mark.native)]
         if self._trail is not None and any(is_outdated(mark.native) for _, mark in self._trail.marks):
             self._trail = None
 
