@@ -9,7 +9,7 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit fuzz lint format wheel capture-arm64 replay-arm64 oracle-arm64 test-arm64 test-arm64-all test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
+.PHONY: help demo build test test-unit fuzz lint format wheel wheel-arm64 capture-arm64 replay-arm64 oracle-arm64 test-arm64 test-arm64-all test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -84,7 +84,7 @@ $(BUILD)/arm64/native/oracle/memory-oracle: $(BUILD)/arm64/retrograde-capture
 
 oracle-arm64: $(BUILD)/arm64/native/oracle/memory-oracle $(STAMPS)/packages-kernels
 
-test-arm64: build capture-arm64 replay-arm64 oracle-arm64 ## record, replay and run the memory oracle on Debian's arm64 kernel under qemu
+test-arm64: build capture-arm64 replay-arm64 oracle-arm64 wheel-arm64 ## record, replay and run the memory oracle on Debian's arm64 kernel under qemu
 	$(BIN)/python -m pytest tests/vm -k arm64
 
 test-arm64-all: build capture-arm64 replay-arm64 ## record and replay every program of tests/programs/replay there (long)
@@ -113,6 +113,12 @@ wheel: $(STAMPS)/wheel ## dist/*.whl, which installs where there is no compiler
 
 $(STAMPS)/wheel: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(PYTHON_SOURCES) $(STAMPS)/venv
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+	@touch $@
+
+wheel-arm64: $(STAMPS)/wheel-arm64 ## the same for arm64 and Debian's Python, cross-built
+
+$(STAMPS)/wheel-arm64: $(BUILD)/arm64/retrograde-capture $(PYTHON_SOURCES) $(STAMPS)/venv
+	tools/arm64-wheel $(CURDIR)/$(BIN)/python $(CURDIR)/$(BUILD)/arm64-sysroot $(BUILD)/arm64
 	@touch $@
 
 clean: ## remove what was built

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import venv
 from pathlib import Path
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment into which nothing but the wheel and what it depends on was installed."""
-    wheels = list((ROOT / "dist").glob("retrograde-*.whl"))
+    wheels = list((ROOT / "dist").glob(f"retrograde-*_{platform.machine()}.whl"))
     if not wheels:
         pytest.skip("dist/ holds no wheel: make wheel")
     folder = tmp_path_factory.mktemp("fresh")
