@@ -157,12 +157,25 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
         info.si_code != TRAP_HWBKPT)
         return {};
     const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
+    // The address of an access may be its begin, far before what is watched (Arm ARM D2.10.5); the kernel, too, takes
+    // the nearest (arch/arm64/kernel/hw_breakpoint.c: watchpoint_handler).
+    const Breakpoint *nearest = nullptr;
+    std::uint64_t least = ~0ull;
     for (const Breakpoint &piece : pieces) {
-        const bool is_code = piece.kind == BreakpointKind::hardware;
-        if (is_code ? address == piece.address
-                    : address + 8 > piece.address && address < piece.address + piece.length + 8)
-            return {piece};
+        if (piece.kind == BreakpointKind::hardware) {
+            if (address == piece.address)
+                return {piece};
+            continue;
+        }
+        const std::uint64_t end = piece.address + piece.length;
+        const std::uint64_t away = address < piece.address ? piece.address - address
+                                   : address < end         ? 0
+                                                           : address - end + 1;
+        if (away < least)
+            least = away, nearest = &piece;
     }
+    if (nearest)
+        return {*nearest};
     return {};
 }
 

@@ -30,6 +30,13 @@ inline constexpr std::size_t most_hardware_pieces = 4;
 // registers.
 void set_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);
 
+// Whether what watches stops a thread before the access, which is still to be made.
+#if defined(__aarch64__)
+inline constexpr bool is_access_to_come = true;
+#else
+inline constexpr bool is_access_to_come = false;
+#endif
+
 // Which of the pieces the thread has just been stopped by. An instruction may write to what is watched and be followed
 // by a breakpoint.
 std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);

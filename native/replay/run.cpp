@@ -249,16 +249,6 @@ std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal
     return pieces;
 }
 
-// For one instruction that a place is at.
-std::vector<Breakpoint> Session::hardware_for_step(const Task &task, const Goal &goal) const {
-#if defined(__x86_64__)
-    return hardware_for(task, goal, false);
-#else // what is watched would stop it before the access, again and again
-    (void)task, (void)goal;
-    return {};
-#endif
-}
-
 void Session::arm(Task &task, const std::vector<Breakpoint> &pieces) {
     if (pieces != task.armed) {
         set_debug_registers(task.tracee.tid(), pieces);
@@ -321,6 +311,16 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
     if (is_carried_out)
         return true;
+    return is_step_alone(task, status) || handle_stop(task, goal, status);
+}
+
+// The access that a watchpoint has stopped a thread before. Returns false where that has ended in a stop.
+bool Session::finish_access(Task &task, const Goal &goal) {
+    arm(task, {});
+    if (inserted_at(task, task.tracee.registers().pc()))
+        return step_over_breakpoint(task, goal);
+    task.tracee.resume(Resume::step_calls);
+    const int status = wait_for(task);
     return is_step_alone(task, status) || handle_stop(task, goal, status);
 }
 
@@ -664,7 +664,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             looks_for_place(task) && task.tracee.registers().pc() == request_.place->registers.pc();
         bool steps_off = false;
         if ((leaves_match && !finder.is_in()) || (!has_moved && begins_at_place)) {
-            arm(task, hardware_for_step(task, goal)); // over the place where it is
+            arm(task, hardware_for(task, goal, false)); // over the place where it is
             how = Resume::step_calls;
             steps_off = !stepping;
         } else {
@@ -751,27 +751,28 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
 
     if (const auto hits = hits_of(task); !hits.empty()) {
         forget_hits(task.tracee.tid());
-        bool is_watched = false, is_breakpoint = false;
+        const Breakpoint *watched = nullptr;
+        bool is_breakpoint = false;
         for (const Breakpoint &piece : hits) {
-            if (piece.kind != BreakpointKind::hardware) {
-                if (!is_watched && focused && request_.stops)
-                    stop({StopKind::watchpoint, task.tid, 0, piece.address, piece.kind});
-                is_watched = true;
+            if (is_watchpoint(piece)) {
+                watched = watched ? watched : &piece;
                 continue;
             }
             is_breakpoint = true;
             if (looks_for_place(task) && piece.address == request_.place->registers.pc())
                 passes_++;
         }
-        if (is_watched && focused && request_.stops)
+        if (watched && is_access_to_come && !finish_access(task, goal))
             return false;
+        if (watched && focused && request_.stops)
+            return stop({StopKind::watchpoint, task.tid, 0, watched->address, watched->kind});
         // The place that is looked for, or another with its pc.
         if (!is_breakpoint || is_at_place(task, goal))
             return true;
         place_misses_++;
         if (goes_over_breakpoint(registers) || inserted_at(task, registers.pc()))
             return true;
-        arm(task, hardware_for_step(task, goal)); // it would be hit again at once
+        arm(task, hardware_for(task, goal, false)); // it would be hit again at once
         task.tracee.resume(Resume::step_calls);
         const int status = wait_for(task);
         return is_step_alone(task, status) || handle_stop(task, goal, status);

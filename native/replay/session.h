@@ -215,9 +215,9 @@ class Session {
     bool is_at_place(Task &task, const Goal &goal);
     std::optional<Way> begin_way(const Task &task, const Goal &goal);
     bool step_over_breakpoint(Task &task, const Goal &goal);
+    bool finish_access(Task &task, const Goal &goal);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
-    std::vector<Breakpoint> hardware_for_step(const Task &task, const Goal &goal) const;
     std::vector<Breakpoint> hits_of(Task &task) const;
     void arm(Task &task, const std::vector<Breakpoint> &pieces);
     void stop_running(std::atomic<bool> &why);

@@ -179,6 +179,10 @@ class Process:
         """Tell if a breakpoint in code is at an address."""
         return any(where == address and kind in _IN_CODE for kind, where, _ in self._wanted)
 
+    def has_watchpoint(self, address: int) -> bool:
+        """Tell if the byte at an address is watched."""
+        return any(where <= address < where + length for kind, where, length in self._wanted if kind not in _IN_CODE)
+
     def is_hardware_breakpoint(self, address: int) -> bool:
         """Tell if the breakpoints at an address are hardware's alone."""
         kinds = {kind for kind, where, _ in self._wanted if where == address}

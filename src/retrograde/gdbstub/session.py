@@ -322,11 +322,26 @@ class Session:
             stop, self._monitor.refusal = self.motion.go_to(move)
         elif self._held is not None:
             stop = self._held
+        elif self._is_for_made_access(action):
+            stop = Stop(StopReason.STEP, self._stop.tid)
         else:
             stop = self.motion.go(action)
         self._held = None
         self._moved(self._after_exec(stop))
         return self._stop_reply()
+
+    def _is_for_made_access(self, action: Action) -> bool:
+        """Tell if gdb wants to make an access that a watchpoint has stopped at, and that has been made.
+
+        gdb takes arm64 to stop before what it watches (gdbarch_have_nonsteppable_watchpoint), in both directions: it
+        takes its watchpoints out, steps once, and looks at the value. The run stops behind it, on all architectures.
+        """
+        return (
+            self._debuggee.arch == "arm64"
+            and self._stop.reason is StopReason.WATCHPOINT
+            and action.step == self._stop.tid
+            and not self._process.has_watchpoint(self._stop.address)
+        )
 
     def _running_program(self) -> tuple[str, bytes]:
         return self._debuggee.exec_file(), self._debuggee.auxv()
