@@ -23,6 +23,11 @@ _PC = {"x86_64": 16, "arm64": 32}
 _LINK = 30
 # The bits of an address on arm64, without the signature of pointer authentication.
 _ADDRESS = (1 << 48) - 1
+# What a signal handler returns to on arm64, which no call frame information tells of: `mov x8, #139; svc #0`
+# (arch/arm64/kernel/vdso/sigreturn.S); and where the signal frame at the stack pointer has x0 to x30, sp and pc (struct
+# rt_sigframe in arch/arm64/kernel/signal.c, struct sigcontext).
+_SIGRETURN = bytes.fromhex("681180d2 010000d4")
+_INTERRUPTED = 128 + 176 + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class _Unwinder:
         """Return the caller's registers (None where there is none), the CFA, and whether it is a signal's frame."""
         pc = registers[_PC[self.arch]]
         try:
+            if self.arch == "arm64" and self.read(pc, len(_SIGRETURN)) == _SIGRETURN:
+                return (*self._interrupted(registers), True)
             row = self._row(pc if exact else pc - 1)
             if row is not None:
                 cfa = self._cfa(row, registers)
@@ -73,6 +80,12 @@ class _Unwinder:
         except FormatError:
             return None, None, False
         return before, cfa, False
+
+    def _interrupted(self, registers: dict[int, int]) -> tuple[dict[int, int], int]:
+        sp = registers[_SP["arm64"]]
+        numbers = (*range(_LINK + 1), _SP["arm64"], _PC["arm64"])
+        before = {number: read_word(self.read, sp + _INTERRUPTED + 8 * at) for at, number in enumerate(numbers)}
+        return before, before[_SP["arm64"]]
 
     def _row(self, address: int) -> Row | None:
         module = self.modules.at(address)
