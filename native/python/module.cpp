@@ -166,7 +166,7 @@ NB_MODULE(_core, module) {
                  return bytes_of(&tracee.registers().raw, sizeof(user_regs_struct));
              })
         .def("fp_registers",
-             [](Session &session, std::uint32_t tid) { return bytes_of(session.task(tid).tracee.fp_registers()); })
+             [](Session &session, std::uint32_t tid) { return bytes_of(session.task(tid).tracee.all_vectors()); })
         .def("tls", [](Session &session, std::uint32_t tid) { return session.task(tid).tracee.tls(); })
         .def("siginfo", [](Session &session, std::uint32_t tid) { return bytes_of(session.task(tid).siginfo); })
         .def("read_memory",
@@ -214,12 +214,13 @@ NB_MODULE(_core, module) {
              [](Scratch &scratch) { return bytes_of(&scratch.tracee().registers().raw, sizeof(user_regs_struct)); })
         .def("set_registers",
              [](Scratch &scratch, const nb::bytes &bytes) { scratch.tracee().set_registers(registers_from(bytes)); })
-        .def("fp_registers", [](Scratch &scratch) { return bytes_of(scratch.tracee().fp_registers()); })
+        .def("fp_registers", [](Scratch &scratch) { return bytes_of(scratch.tracee().all_vectors()); })
         .def("set_fp_registers",
              [](Scratch &scratch, const nb::bytes &bytes) {
                  const auto *data = reinterpret_cast<const unsigned char *>(bytes.c_str());
-                 scratch.tracee().set_fp_registers({data, bytes.size()});
+                 scratch.tracee().set_all_vectors({data, bytes.size()});
              })
+        .def("set_tls", [](Scratch &scratch, std::uint64_t value) { scratch.tracee().set_tls(value); })
         .def("read_memory", [](Scratch &scratch, std::uint64_t address,
                                std::size_t length) { return read_bytes(scratch.tracee().tid(), address, length); })
         .def("write_memory",

@@ -19,6 +19,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#if defined(__aarch64__)
+#include <asm/ptrace.h>
+#endif
 
 #ifndef PTRACE_SYSEMU
 #define PTRACE_SYSEMU 31
@@ -48,6 +51,7 @@ constexpr std::size_t fp_room = 16384;
 #else
 constexpr int fp_regset = NT_PRFPREG;
 constexpr std::size_t fp_room = 1024;
+constexpr std::uint64_t software_step = 1u << 21; // PSTATE.SS
 #endif
 
 std::string describe_status(int status) {
@@ -85,6 +89,9 @@ const Registers &Tracee::registers() {
 #endif
         if (failed != 0)
             throw system_failure("cannot read the registers of a replayed thread");
+#if defined(__aarch64__)
+        registers_.raw.pstate &= ~software_step; // a thread that is stepped has it
+#endif
         read_ = registers_;
         was_read_ = true;
         valid_ = true;
@@ -178,21 +185,67 @@ std::array<unsigned char, 128> Tracee::siginfo() const {
     return bytes;
 }
 
-// What a system call takes from a thread on arm64, its scalable vectors; empty where it has none (asm/ptrace.h:
-// user_sve_header).
-std::vector<unsigned char> Tracee::vectors() const {
-#if !defined(__x86_64__)
-    constexpr std::size_t flags_at = 12, header_size = 16, most = header_size + 32 * 256 + 17 * 32 + 64;
-    constexpr unsigned char has_all = 1;
-    std::vector<unsigned char> bytes(most);
+#if defined(__aarch64__)
+namespace {
+
+std::vector<unsigned char> read_sve(pid_t tid) {
+    std::vector<unsigned char> bytes(SVE_PT_SIZE(__SVE_VQ_MAX, SVE_PT_REGS_SVE));
     iovec view{bytes.data(), bytes.size()};
-    if (has_vectors_ && ::ptrace(PTRACE_GETREGSET, tid_, NT_ARM_SVE, &view) == 0 && view.iov_len > header_size &&
-        bytes[flags_at] & has_all) {
-        bytes.resize(view.iov_len);
+    if (::ptrace(PTRACE_GETREGSET, tid, NT_ARM_SVE, &view) != 0 || view.iov_len <= sizeof(user_sve_header))
+        return {};
+    bytes.resize(view.iov_len);
+    return bytes;
+}
+
+bool has_scalable(std::span<const unsigned char> sve) {
+    user_sve_header header;
+    std::memcpy(&header, sve.data(), sizeof header);
+    return (header.flags & SVE_PT_REGS_MASK) == SVE_PT_REGS_SVE;
+}
+
+} // namespace
+#endif
+
+std::vector<unsigned char> Tracee::vectors() const {
+#if defined(__aarch64__)
+    std::vector<unsigned char> bytes = has_vectors_ ? read_sve(tid_) : std::vector<unsigned char>();
+    if (!bytes.empty() && has_scalable(bytes))
         return bytes;
-    }
 #endif
     return {};
+}
+
+// asm/ptrace.h tells where everything is.
+std::vector<unsigned char> Tracee::all_vectors() const {
+#if defined(__aarch64__)
+    const std::vector<unsigned char> bytes = read_sve(tid_);
+    if (bytes.empty() || has_scalable(bytes))
+        return bytes.empty() ? fp_registers() : bytes;
+    user_sve_header header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    const unsigned vq = __sve_vq_from_vl(header.vl);
+    header.flags |= SVE_PT_REGS_SVE;
+    header.size = SVE_PT_SIZE(vq, SVE_PT_REGS_SVE);
+    std::vector<unsigned char> all(header.size);
+    std::memcpy(all.data(), &header, sizeof header);
+    user_fpsimd_state low;
+    std::memcpy(&low, bytes.data() + SVE_PT_FPSIMD_OFFSET, sizeof low);
+    for (unsigned i = 0; i < std::size(low.vregs); i++)
+        std::memcpy(&all[SVE_PT_SVE_ZREG_OFFSET(vq, i)], &low.vregs[i], sizeof low.vregs[i]);
+    std::memcpy(&all[SVE_PT_SVE_FPSR_OFFSET(vq)], &low.fpsr, sizeof low.fpsr);
+    std::memcpy(&all[SVE_PT_SVE_FPCR_OFFSET(vq)], &low.fpcr, sizeof low.fpcr);
+    return all;
+#else
+    return fp_registers();
+#endif
+}
+
+void Tracee::set_all_vectors(std::span<const unsigned char> bytes) {
+#if defined(__aarch64__)
+    if (bytes.size() != sizeof(user_fpsimd_state))
+        return set_vectors(bytes);
+#endif
+    set_fp_registers(bytes);
 }
 
 void Tracee::set_vectors(std::span<const unsigned char> bytes) {

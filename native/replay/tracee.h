@@ -43,6 +43,9 @@ class Tracee {
     void set_registers(const Registers &registers);
     std::vector<unsigned char> fp_registers() const; // NT_X86_XSTATE or NT_PRFPREG
     void set_fp_registers(std::span<const unsigned char> bytes);
+    // The same, but on arm64 with scalable vectors NT_ARM_SVE with all of them, whether the thread uses them or not.
+    std::vector<unsigned char> all_vectors() const;
+    void set_all_vectors(std::span<const unsigned char> bytes);
     std::uint64_t tls();
     void set_tls(std::uint64_t value);
 #if defined(__aarch64__)
@@ -84,6 +87,7 @@ class Tracee {
 
   private:
     void run_to_trap(); // from the stub's code
+    // What a system call takes from a thread on arm64, its scalable vectors; empty where it has none.
     std::vector<unsigned char> vectors() const;
     void set_vectors(std::span<const unsigned char> bytes);
     void expect_trap(int status);

@@ -388,6 +388,9 @@ class _Copy:
         self.fp_registers = tracee.fp_registers
         self.set_fp_registers = tracee.set_fp_registers
 
+    def set_tls(self, value: int) -> None:
+        pass  # fs_base is among the registers
+
     def read_memory(self, address: int, length: int) -> bytes:
         return self._tracee.read(address, length)
 

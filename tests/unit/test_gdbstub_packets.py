@@ -95,6 +95,9 @@ class _Copy:
         assert len(registers) == len(self._floating)
         self._floating = registers
 
+    def set_tls(self, value: int) -> None:
+        assert 0 <= value < 1 << 64
+
     def read_memory(self, address: int, length: int) -> bytes:
         data = self._read(address, length)
         return bytes(self._written.get(address + at, byte) for at, byte in enumerate(data))

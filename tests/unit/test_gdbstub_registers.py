@@ -26,10 +26,19 @@ def _sets(registers: RegisterFile, floating: bytes) -> Values:
     return Values(bytes(27 * 8 if "x86" in registers.architecture else 34 * 8), floating, bytes(8))
 
 
-@pytest.fixture(params=[*_SIZES, "arm64"])
+def _sve(length: int) -> bytes:
+    """NT_ARM_SVE with vectors of so many bytes."""
+    size = -(-(16 + 32 * length + 17 * length // 8) // 16) * 16 + 16
+    return struct.pack("<IIHHHH", size, size, length, length, 1, 0).ljust(size, b"\0")
+
+
+@pytest.fixture(params=[*_SIZES, "arm64", "SVE of 16 bytes", "SVE of 64 bytes", "SVE of 256 bytes"])
 def machine(request: pytest.FixtureRequest) -> tuple[RegisterFile, Values]:
     if request.param == "arm64":
         return arm64(), _sets(arm64(), bytes(528))
+    if request.param.startswith("SVE"):
+        sve = _sve(int(request.param.split()[2]))
+        return arm64(sve), _sets(arm64(sve), sve)
     xsave = _xsave(*_SIZES[request.param])
     return x86_64(xsave), _sets(x86_64(xsave), xsave)
 
@@ -37,14 +46,14 @@ def machine(request: pytest.FixtureRequest) -> tuple[RegisterFile, Values]:
 def test_each_register_has_bytes_of_its_own(machine: tuple[RegisterFile, Values]) -> None:
     registers, values = machine
     for number, register in enumerate(registers.registers):
-        if register.set is Set.TLS:
+        if register.set in (Set.TLS, Set.SVE_GRANULES):
             continue
         pattern = bytes((2 * number + 1 + i) % 255 + 1 for i in range(register.size)).ljust(register.width, b"\0")
         if register.set is Set.X87_TAGS:
             pattern = b"\xff\xff\0\0"  # all empty
         values = values.with_register(register, pattern)
     for number, register in enumerate(registers.registers):
-        if register.set in (Set.TLS, Set.X87_TAGS):
+        if register.set in (Set.TLS, Set.X87_TAGS, Set.SVE_GRANULES):
             continue
         pattern = bytes((2 * number + 1 + i) % 255 + 1 for i in range(register.size)).ljust(register.width, b"\0")
         assert values.read(register) == pattern, register.name
@@ -100,6 +109,18 @@ def test_a_changed_component_is_marked_as_in_use() -> None:
     registers = x86_64(xsave)
     values = _sets(registers, xsave).with_register(registers.registers[registers.by_name["k1"]], bytes(8))
     assert struct.unpack_from("<Q", values.floating, 512)[0] == 1 << 5
+
+
+def test_scalable_vectors_have_the_length_of_the_thread() -> None:
+    registers = arm64(_sve(32))
+    by_name = {register.name: register for register in registers.registers}
+    values = _sets(registers, _sve(32))
+    assert values.read(by_name["vg"]) == (4).to_bytes(8, "little")
+    assert by_name["z31"].width == 32
+    assert by_name["p15"].width == by_name["ffr"].width == 4
+    assert "v0" not in by_name  # gdb makes them of z0 and the others
+    with pytest.raises(UsageError, match="vg can't be set"):
+        values.with_register(by_name["vg"], bytes(8))
 
 
 def test_what_is_not_recorded_is_unknown() -> None:

@@ -131,11 +131,9 @@ class Process:
         """Make the copy's one thread another one of the run's."""
         if self.is_in_call:
             raise UsageError(f"a call by thread {self._copied_tid} is under way")
-        if self.debuggee.arch != "x86_64":
-            # Its registers have the thread pointer; arm64's have not.
-            raise UsageError(f"only thread {self._copied_tid}, which runs next, can call functions here")
         general = self.debuggee.registers(tid)
         copy.set_registers(general)
+        copy.set_tls(self.debuggee.tls(tid))
         copy.set_fp_registers(self.debuggee.fp_registers(tid))
         self._copied_tid, self._origin = tid, general
 

@@ -61,6 +61,24 @@ def _aarch64_vectors() -> str:
     return "".join(parts)
 
 
+def _scalable_types(length: int) -> str:
+    """Return the types of SVE's registers, with vectors of so many bytes (gdb's features/aarch64-sve.c)."""
+    kinds = {
+        "q": (16, {"u": "uint128", "s": "int128"}),
+        "d": (8, {"f": "ieee_double", "u": "uint64", "s": "int64"}),
+        "s": (4, {"f": "ieee_single", "u": "uint32", "s": "int32"}),
+        "h": (2, {"f": "ieee_half", "u": "uint16", "s": "int16"}),
+        "b": (1, {"u": "uint8", "s": "int8"}),
+    }
+    parts = ""
+    for name, (size, elements) in kinds.items():
+        for field, kind in elements.items():
+            parts += _vector(f"sve{name}{field}", kind, length // size)
+        parts += _union(f"sve{name}", {field: f"sve{name}{field}" for field in elements})
+    parts += _union("svev", {name: f"sve{name}" for name in kinds})
+    return parts + _vector("svep", "uint8", length // 8)
+
+
 _TYPES = {
     "org.gnu.gdb.i386.core": _flags("i386_eflags", _EFLAGS),
     "org.gnu.gdb.i386.sse": _VEC128 + _flags("i386_mxcsr", _MXCSR),
@@ -81,7 +99,10 @@ def _lines(registers: RegisterFile) -> Iterator[str]:
     yield '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">'
     yield f"<architecture>{registers.architecture}</architecture><osabi>GNU/Linux</osabi>"
     for feature in registers.features:
-        yield f'<feature name="{feature.name}">{_TYPES.get(feature.name, "")}'
+        types = _TYPES.get(feature.name, "")
+        if feature.name == "org.gnu.gdb.aarch64.sve":
+            types = _scalable_types(feature.registers[0].width)
+        yield f'<feature name="{feature.name}">{types}'
         yield from map(_register, feature.registers)
         yield "</feature>"
     yield "</target>"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from retrograde.errors import FormatError, UsageError
+from retrograde.replay.registers import SVE_HEADER, sve_vector_length
 
 _XCR0 = 464  # sw_reserved bytes of the legacy area: the kernel's ptrace puts XCR0 there
 _XSTATE_BV = 512
@@ -27,8 +28,9 @@ class Set(enum.Enum):
     """A register set of the kernel's, or of one word that is in none."""
 
     GENERAL = "NT_PRSTATUS"
-    FLOATING = "NT_X86_XSTATE or NT_PRFPREG"
+    FLOATING = "NT_X86_XSTATE, NT_PRFPREG or NT_ARM_SVE"
     TLS = "the thread pointer"
+    SVE_GRANULES = "NT_ARM_SVE, the eighth of the vector length that it has"
     X87_TAGS = "NT_X86_XSTATE, two bits a register made from one"
 
 
@@ -108,6 +110,8 @@ class Values:
         """Return a register's bytes as gdb's packets have them, None where they are unknown."""
         if register.set is Set.X87_TAGS:
             return _full_tags(self.floating)
+        if register.set is Set.SVE_GRANULES:
+            return (sve_vector_length(self.floating) // 8).to_bytes(8, "little")
         data = self._set(register)[register.offset : register.offset + register.size]
         if len(data) < register.size:
             return None
@@ -119,7 +123,7 @@ class Values:
         Raises:
             UsageError: it can't be set.
         """
-        if register.set is Set.TLS:
+        if register.set in (Set.TLS, Set.SVE_GRANULES):
             raise UsageError(f"{register.name} can't be set in a recorded run")
         if register.set is Set.X87_TAGS:
             data = _abridged_tags(data)
@@ -271,25 +275,50 @@ def _x86_extended(xsave: bytes, layout: XsaveLayout | None) -> list[Feature]:
 # --- arm64 ----------------------------------------------------------------------------------------------------------
 
 
-def arm64() -> RegisterFile:
-    """Return the registers of arm64."""
+def arm64(floating: bytes = b"") -> RegisterFile:
+    """Return the registers of arm64.
+
+    Args:
+        floating: NT_PRFPREG, or NT_ARM_SVE with all vectors, of any thread: whether there are, and how wide.
+    """
     core = [Register(f"x{i}", 64, "int", Set.GENERAL, 8 * i, 8) for i in range(31)]
     core += [
         Register("sp", 64, "data_ptr", Set.GENERAL, 248, 8),
         Register("pc", 64, "code_ptr", Set.GENERAL, 256, 8),
         Register("cpsr", 32, "cpsr_flags", Set.GENERAL, 264, 4),
     ]
-    vectors = [Register(f"v{i}", 128, "aarch64v", Set.FLOATING, 16 * i, 16) for i in range(32)]
-    vectors += [
-        Register("fpsr", 32, "int", Set.FLOATING, 512, 4),
-        Register("fpcr", 32, "int", Set.FLOATING, 516, 4),
-    ]
+    length = sve_vector_length(floating)
     features = [
         Feature("org.gnu.gdb.aarch64.core", core),
-        Feature("org.gnu.gdb.aarch64.fpu", vectors),
+        Feature("org.gnu.gdb.aarch64.sve", _scalable(length))
+        if length
+        else Feature("org.gnu.gdb.aarch64.fpu", _advanced_simd()),
         Feature("org.gnu.gdb.aarch64.tls", [Register("tpidr", 64, "data_ptr", Set.TLS, 0, 8)]),
     ]
     return RegisterFile("aarch64", features, "pc", "sp", "x29")
+
+
+def _advanced_simd() -> list[Register]:
+    return [
+        *(Register(f"v{i}", 128, "aarch64v", Set.FLOATING, 16 * i, 16) for i in range(32)),
+        Register("fpsr", 32, "int", Set.FLOATING, 512, 4),
+        Register("fpcr", 32, "int", Set.FLOATING, 516, 4),
+    ]
+
+
+def _scalable(length: int) -> list[Register]:
+    """Return the registers of SVE, with vectors of so many bytes (asm/ptrace.h: SVE_PT_SVE_ZREG_OFFSET and others)."""
+    predicate = length // 8
+    predicates = SVE_HEADER + 32 * length
+    status = -(-(predicates + 17 * predicate) // 16) * 16
+    return [
+        *(Register(f"z{i}", 8 * length, "svev", Set.FLOATING, SVE_HEADER + length * i, length) for i in range(32)),
+        Register("fpsr", 32, "int", Set.FLOATING, status, 4),
+        Register("fpcr", 32, "int", Set.FLOATING, status + 4, 4),
+        *(Register(f"p{i}", length, "svep", Set.FLOATING, predicates + predicate * i, predicate) for i in range(16)),
+        Register("ffr", length, "svep", Set.FLOATING, predicates + 16 * predicate, predicate),
+        Register("vg", 64, "int", Set.SVE_GRANULES, 8, 2),
+    ]
 
 
 def register_file(arch: str, floating: bytes, layout: XsaveLayout | None = None) -> RegisterFile:
@@ -297,7 +326,7 @@ def register_file(arch: str, floating: bytes, layout: XsaveLayout | None = None)
 
     Args:
         arch: `x86_64` or `arm64`.
-        floating: NT_X86_XSTATE on x86-64, of any thread.
+        floating: NT_X86_XSTATE on x86-64, NT_PRFPREG or NT_ARM_SVE on arm64, of any thread.
         layout: of the XSAVE area; guessed where None.
     """
-    return x86_64(floating, layout) if arch == "x86_64" else arm64()
+    return x86_64(floating, layout) if arch == "x86_64" else arm64(floating)

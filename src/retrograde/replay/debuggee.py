@@ -121,7 +121,7 @@ class Debuggee(Protocol):
         """Return the general registers, as the regset NT_PRSTATUS has them."""
 
     def fp_registers(self, tid: int) -> bytes:
-        """Return NT_X86_XSTATE on x86-64, NT_PRFPREG on arm64."""
+        """Return NT_X86_XSTATE on x86-64; on arm64 NT_ARM_SVE with all vectors, or NT_PRFPREG without SVE."""
 
     def tls(self, tid: int) -> int:
         """Return the thread pointer: fs_base on x86-64, TPIDR_EL0 on arm64."""
@@ -213,6 +213,9 @@ class Scratch(Protocol):
 
     def set_fp_registers(self, registers: bytes) -> None:
         """Set the floating-point registers."""
+
+    def set_tls(self, value: int) -> None:
+        """Set the thread pointer, as :meth:`Debuggee.tls` returns it."""
 
     def read_memory(self, address: int, length: int) -> bytes:
         """Return memory."""

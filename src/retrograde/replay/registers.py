@@ -26,6 +26,14 @@ _DWARF_X86_64 = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 r
 DWARF_NAMES = {"x86_64": _DWARF_X86_64.split(), "arm64": [*(f"x{number}" for number in range(31)), "sp", "pc"]}
 
 
+SVE_HEADER = 16  # asm/ptrace.h: struct user_sve_header
+
+
+def sve_vector_length(vectors: bytes) -> int:
+    """Return the bytes of a vector register of NT_ARM_SVE, 0 where it is NT_PRFPREG."""
+    return 0 if len(vectors) <= 528 else int.from_bytes(vectors[8:10], "little")
+
+
 class Registers(Mapping[str, int]):
     """The registers of a thread at one moment: `regs.rip`, `regs["rip"]`.
 
@@ -35,7 +43,7 @@ class Registers(Mapping[str, int]):
     Args:
         arch: `x86_64` or `arm64`.
         general: NT_PRSTATUS.
-        vectors: returns NT_X86_XSTATE or NT_PRFPREG.
+        vectors: returns NT_X86_XSTATE, NT_PRFPREG, or NT_ARM_SVE with all vectors.
     """
 
     __slots__ = ("_arch", "_values", "_vectors")
@@ -51,9 +59,12 @@ class Registers(Mapping[str, int]):
         if name in self._values:
             return self._values[name]
         prefix, begin, count = _VECTORS[self._arch]
+        size = 16
+        if self._arch == "arm64" and (length := sve_vector_length(self._vectors)):
+            begin, size = SVE_HEADER, length
         number = name.removeprefix(prefix)
         if name != number and number.isdecimal() and int(number) < count and self._vectors:
-            at = begin + int(number) * 16
+            at = begin + int(number) * size
             return int.from_bytes(self._vectors[at : at + 16], "little")
         raise NotFoundError(f"there is no register {name}", hint=f"there are {', '.join(self._values)}")
 

@@ -152,7 +152,7 @@ class ReplayDebuggee:
         return self._session.registers(tid)
 
     def fp_registers(self, tid: int) -> bytes:
-        """Return NT_X86_XSTATE on x86-64, NT_PRFPREG on arm64."""
+        """Return NT_X86_XSTATE on x86-64; on arm64 NT_ARM_SVE with all vectors, or NT_PRFPREG without SVE."""
         return self._session.fp_registers(tid)
 
     def tls(self, tid: int) -> int:
@@ -329,6 +329,10 @@ class _Copy:
     def set_fp_registers(self, registers: bytes) -> None:
         """See :class:`Scratch`."""
         self._native.set_fp_registers(registers)
+
+    def set_tls(self, value: int) -> None:
+        """See :class:`Scratch`."""
+        self._native.set_tls(value)
 
     def read_memory(self, address: int, length: int) -> bytes:
         """See :class:`Scratch`."""
