@@ -46,6 +46,7 @@ _THREADS = """
 #include <unistd.h>
 int shared;
 __thread int mine;
+int *address_of_mine(void) { return &mine; }
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static void *work(void *index) {
     for (int i = 0; i < 3; i++) {
@@ -61,6 +62,22 @@ int main(void) {
     for (long i = 0; i < 2; i++) pthread_create(&threads[i], 0, work, (void *)i);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], 0);
     return shared;
+}
+"""
+_WATCHED = """
+#include <unistd.h>
+long watched, seen;
+char buffer[16];
+int main(void) {
+    int ends[2];
+    pipe(ends);
+    for (int i = 1; i <= 3; i++) {
+        watched = 10 * i;
+        seen += watched;
+        write(ends[1], &"abc"[i - 1], 1);
+        read(ends[0], buffer, 1);
+    }
+    return 0;
 }
 """
 
@@ -140,6 +157,41 @@ def test_threads(tmp_path: Path, capture_program: Path) -> None:
     assert "divergence" not in text
 
 
+def _watched(text: str) -> list[tuple[str, ...]]:
+    """Return what each stop at a watchpoint told: its number, the value or both, and the line."""
+    stops = re.findall(
+        r"^Hardware .*watchpoint (\d): .*\n\n(?:Value = (.*)|Old value = (.*)\nNew value = (.*))\n(?:.*\n(\d+)\t)?",
+        text,
+        re.MULTILINE,
+    )
+    return [tuple(part.partition(" ")[0] for part in stop if part) for stop in stops]
+
+
+def test_watchpoints_in_both_directions(tmp_path: Path, capture_program: Path) -> None:
+    _recorded(tmp_path, "watched", _WATCHED)
+    writes, reads = (
+        str(_WATCHED.splitlines().index(f"        {line}") + 1) for line in ("watched = 10 * i;", "seen += watched;")
+    )
+    text = _gdb("watched", "break main", "continue", "watch watched", *["continue"] * 3, *["reverse-continue"] * 3,
+                "delete", "awatch watched", *["continue"] * 3, *["reverse-continue"] * 2)  # fmt: skip
+    assert _watched(text) == [
+        *(("2", old, new, reads) for old, new in (("0", "10"), ("10", "20"), ("20", "30"))),
+        *(("2", new, old, writes) for old, new in (("20", "30"), ("10", "20"), ("0", "10"))),
+        *(("3", "0", "10", reads), ("3", "10", reads), ("3", "10", "20", reads)),
+        *(("3", "20", "10", writes), ("3", "10", reads)),
+    ]
+
+
+def test_watched_memory_that_system_calls_write(tmp_path: Path, capture_program: Path) -> None:
+    _recorded(tmp_path, "watched", _WATCHED)
+    text = _gdb("watched", "break main", "continue", "watch buffer[0]", *["continue"] * 3, "x/i $pc - 4", "up", "p i",
+                "reverse-continue", "x/i $pc", "up", "p i", *["reverse-continue"] * 2)  # fmt: skip
+    assert [stop[1:3] for stop in _watched(text)] == [("0", "97"), ("97", "98"), ("98", "99"),
+                                                      ("99", "98"), ("98", "97"), ("97", "0")]  # fmt: skip
+    assert re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE) == ["3", "3"]
+    assert re.search(r"^=> 0x.*:\t(syscall|svc\t#0x0)", text, re.MULTILINE)
+
+
 def test_symbols_are_those_of_the_program_that_runs_at_the_moment(tmp_path: Path, capture_program: Path) -> None:
     needs_gdb()
     second = built(tmp_path, "second", "int late = 2;\nint main(void) { return late; }\n")
@@ -158,7 +210,7 @@ def test_symbols_are_those_of_the_program_that_runs_at_the_moment(tmp_path: Path
 
 def test_functions_are_called_in_any_thread(tmp_path: Path, capture_program: Path) -> None:
     _recorded(tmp_path, "threads", _THREADS, "-pthread")
-    called = "p (unsigned long)pthread_self() == (unsigned long)$fs_base"
+    called = "p address_of_mine() == &mine"
     # The third thread stands at a breakpoint, over which gdb steps it before it calls in another one.
     text = _gdb("threads", "break work", "continue", "continue", "thread 2", called, "thread 1", called, "thread 3",
                 called, "p mine", "continue", "p shared")  # fmt: skip

@@ -26,6 +26,9 @@ from retrograde.replay.replay import Replay
 Record = Callable[..., Path]
 
 CALL = {"x86_64": b"\x0f\x05", "aarch64": b"\x01\x00\x00\xd4"}[platform.machine()]
+PC = {"x86_64": "rip", "aarch64": "pc"}[platform.machine()]
+OTHERS = {"x86_64": {"rax", "r15", "eflags", "fs_base"}, "aarch64": {"x0", "x30", "sp", "pstate"}}[platform.machine()]
+LINKER = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}[platform.machine()]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,7 @@ def record(tmp_path_factory: pytest.TempPathFactory, capture_program: Path) -> R
             said = retrograde("record", "-q", "-o", str(folder / "recording"), "--", *command).stderr
             if "can't be recorded" in said:
                 pytest.skip(said)
+            assert (folder / "recording").exists(), said
             program.unlink()  # the recording has all that is needed
             made[words] = folder / "recording"
         return made[words]
@@ -82,7 +86,7 @@ def test_every_call_of_a_function_forwards_and_backwards(looked_at: Replay) -> N
     forwards = []
     while r.run_to("square"):
         assert r.describe() == f"square at looked_at.c:{_line('int square(int x)')}"
-        assert r.regs.pc == r.regs["rip"] == r.symbol("square")
+        assert r.regs.pc == r.regs[PC] == r.symbol("square")
         forwards.append((r.regs.arguments[0], r.event))
     assert [argument for argument, _ in forwards] == [0, 1, 2, 9]
     assert r.at_end()
@@ -91,7 +95,7 @@ def test_every_call_of_a_function_forwards_and_backwards(looked_at: Replay) -> N
         backwards.append((r.regs.arguments[0], r.event))
     assert backwards == forwards[::-1]
     assert not r.at_end()
-    assert r.describe() == "? in ld-linux-x86-64.so.2" or "ld-linux" in r.describe()
+    assert r.describe().endswith(f"in {LINKER}")
 
 
 def test_the_first_of_several_places_stops(looked_at: Replay) -> None:
@@ -113,7 +117,7 @@ def test_a_function_returns_what_it_has_computed(looked_at: Replay) -> None:
         r.run_to("square")
         caller = r.backtrace()[1]
         r.run_to(caller.pc)
-        assert r.regs.sp == r.backtrace()[0].cfa - 16 - (r.regs.fp - r.regs.sp)
+        assert r.backtrace()[0].cfa == caller.cfa
         results.append(r.regs.result)
     assert results == [0, 1, 4, 81]
 
@@ -162,7 +166,7 @@ def test_instructions(looked_at: Replay) -> None:
     for _ in range(6):
         assert r.step() == 1
         places.append(dict(r.regs))
-    assert len({place["rip"] for place in places}) == 7
+    assert len({place[PC] for place in places}) == 7
     assert r.step(-6) == 6
     assert dict(r.regs) == places[0]
     assert r.step(6) == 6
@@ -222,7 +226,7 @@ def test_the_last_write_of_a_system_call(looked_at: Replay) -> None:
     assert _own(r.backtrace()) == [f"main:{_line('read(ends[0]')}"]
     assert re.fullmatch(rf"event {read.seq}, thread \d+: read\(\) in .* wrote 68656c6c6f000000 over 0+", str(write))
     assert r.last_write(r.symbol("buffer"), 8) is None
-    assert r.describe().endswith("in ld-linux-x86-64.so.2")
+    assert r.describe().endswith(f"in {LINKER}")
 
 
 def test_the_last_writes_of_calls_by_way_of_a_file(record: Record) -> None:
@@ -400,11 +404,11 @@ def test_separate_debugging_information(record: Record, tmp_path: Path) -> None:
 def test_registers(looked_at: Replay) -> None:
     r = looked_at
     r.run_to("square")
-    assert r.regs.rip == r.regs["rip"] == r.regs.pc
+    assert getattr(r.regs, PC) == r.regs[PC] == r.regs.pc
     assert r.regs.rsp == r.regs.sp
-    assert {"rax", "r15", "eflags", "fs_base"} <= set(r.regs)
+    assert set(r.regs) >= OTHERS
     assert 0 <= r.regs.xmm0 < 1 << 128
-    assert "rip      0x" in repr(r.regs)
+    assert f"{PC:8} 0x" in repr(r.regs)
     with pytest.raises(AttributeError, match="no register r16"):
         _ = r.regs.r16
     with pytest.raises(NotFoundError, match="no register xmm16"):

@@ -29,6 +29,14 @@ mount -t devpts devpts /dev/pts
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t tmpfs tmp /tmp
 mkdir -p /out
+if [ -e /dev/nvme0n1 ]; then
+    mkdir /disk
+    mount -t ext4 /dev/nvme0n1 /disk
+    for folder in /dev /dev/pts /proc /sys /sys/kernel/tracing /tmp /out; do
+        mkdir -p /disk$folder
+        mount -o bind $folder /disk$folder
+    done
+fi
 hostname vm
 cd /root
 ip link set lo up 2>/dev/null
@@ -204,7 +212,15 @@ def _initramfs(machine: Machine, files: dict[str, Path], script: str) -> bytes:
     return out.getvalue()
 
 
-def run(machine: Machine, files: dict[str, Path], script: str, folder: Path, *, timeout: float = 300) -> Result:
+def run(
+    machine: Machine,
+    files: dict[str, Path],
+    script: str,
+    folder: Path,
+    *,
+    disk: Path | None = None,
+    timeout: float = 300,
+) -> Result:
     """Boot the machine, run the script as root in /root, and return what it left in /out.
 
     Args:
@@ -212,6 +228,8 @@ def run(machine: Machine, files: dict[str, Path], script: str, folder: Path, *, 
         files: what to put where (absolute paths inside), executable.
         script: a shell script (busybox sh).
         folder: where on this machine to put what comes out; must exist.
+        disk: an ext4 file system, which the script finds at /disk with /dev, /proc, /sys, /tmp and /out in it, for
+            chroot; what is written there is forgotten.
         timeout: s, for boot and script together.
 
     Raises:
@@ -224,6 +242,13 @@ def run(machine: Machine, files: dict[str, Path], script: str, folder: Path, *, 
         if machine.arch == "arm64"
         else ["-serial", f"file:{stream}"]
     )
+    if disk is not None:
+        serial += [
+            "-drive",
+            f"if=none,id=disk,format=raw,snapshot=on,file={disk}",
+            "-device",
+            "nvme,drive=disk,serial=1",
+        ]
     console = folder / "console.txt"
     words = [
         *machine.emulator,
