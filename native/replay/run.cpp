@@ -36,7 +36,8 @@ bool goes_over_breakpoint(const Registers &registers) {
 
 // Whether a stepped thread has stopped for the step, and for nothing that a debug register tells of.
 bool is_step_alone(const Task &task, int status) {
-    return is_trap(status) && hit_debug_registers(task.tracee.tid(), task.armed).empty();
+    return is_trap(status) &&
+           (task.tracee.was_carried_out() || hit_debug_registers(task.tracee.tid(), task.armed).empty());
 }
 
 std::string signal_name(int signal) {
@@ -311,7 +312,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
     if (is_carried_out)
         return true;
-    return is_step_alone(task, status) || handle_stop(task, goal, status);
+    return !has_stored_to_watched(task) && (is_step_alone(task, status) || handle_stop(task, goal, status));
 }
 
 // The access that a watchpoint has stopped a thread before. Returns false where that has ended in a stop.
@@ -319,9 +320,24 @@ bool Session::finish_access(Task &task, const Goal &goal) {
     arm(task, {});
     if (inserted_at(task, task.tracee.registers().pc()))
         return step_over_breakpoint(task, goal);
+    return step_once(task, goal);
+}
+
+// One instruction that nobody has asked for. Returns false where that has ended in a stop.
+bool Session::step_once(Task &task, const Goal &goal) {
     task.tracee.resume(Resume::step_calls);
     const int status = wait_for(task);
-    return is_step_alone(task, status) || handle_stop(task, goal, status);
+    return !has_stored_to_watched(task) && (is_step_alone(task, status) || handle_stop(task, goal, status));
+}
+
+// A store that was carried out for the thread has written what is watched, which is told as a stop.
+bool Session::has_stored_to_watched(Task &task) {
+    const auto written = task.tracee.take_written();
+    if (!written)
+        return false;
+    watched_.reset();
+    note_written(task, written->address, written->length);
+    return watched_ && !stop(*watched_);
 }
 
 // Looks for a place that is passed often with other registers: by a jump to code that compares them.
@@ -667,6 +683,10 @@ bool Session::advance(Task &task, const Goal &goal) {
             arm(task, hardware_for(task, goal, false)); // over the place where it is
             how = Resume::step_calls;
             steps_off = !stepping;
+        } else if (!stepping && task.tracee.is_amid_exclusive()) {
+            arm(task, hardware_for(task, goal, false));
+            how = Resume::step_calls;
+            steps_off = true;
         } else {
             // Who goes step by step looks after each: a breakpoint would be told of in place of a step.
             arm(task, hardware_for(task, goal, !finder.is_in() && !stepping));
@@ -693,6 +713,8 @@ bool Session::advance(Task &task, const Goal &goal) {
         const int status = wait_for(task);
         running_tid_ = 0;
         stepped_ = stepping;
+        if (has_stored_to_watched(task))
+            return false;
         const bool is_finders = finder.take(status);
         // It was told to stop before it moved.
         if (left_match && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
@@ -706,6 +728,8 @@ bool Session::advance(Task &task, const Goal &goal) {
 
 // What of its debug registers has stopped it.
 std::vector<Breakpoint> Session::hits_of(Task &task) const {
+    if (task.tracee.was_carried_out())
+        return {};
     std::vector<Breakpoint> hits = hit_debug_registers(task.tracee.tid(), task.armed);
     if (hits.empty() && request_.step_tid != task.tid)
         hits = likely_hit(task.tracee.tid(), task.armed, task.tracee.registers().pc());
@@ -762,8 +786,12 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
             if (looks_for_place(task) && piece.address == request_.place->registers.pc())
                 passes_++;
         }
-        if (watched && is_access_to_come && !finish_access(task, goal))
-            return false;
+        if (watched && is_access_to_come) {
+            if (!finish_access(task, goal))
+                return false;
+            if (task.tracee.has_failed_exclusive())
+                return true;
+        }
         if (watched && focused && request_.stops)
             return stop({StopKind::watchpoint, task.tid, 0, watched->address, watched->kind});
         // The place that is looked for, or another with its pc.
@@ -773,9 +801,7 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         if (goes_over_breakpoint(registers) || inserted_at(task, registers.pc()))
             return true;
         arm(task, hardware_for(task, goal, false)); // it would be hit again at once
-        task.tracee.resume(Resume::step_calls);
-        const int status = wait_for(task);
-        return is_step_alone(task, status) || handle_stop(task, goal, status);
+        return step_once(task, goal);
     }
     if (inserted_at(task, registers.pc() - breakpoint_advance) && info.si_code != TRAP_TRACE) {
         registers.set_pc(registers.pc() - breakpoint_advance);

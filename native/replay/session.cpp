@@ -438,8 +438,10 @@ void Session::apply(const Event &event, Task &task) {
         throw Failure("event " + std::to_string(event.seq) +
                           " is a 32-bit system call: 32-bit programs can't be replayed",
                       exit_cannot);
-    if (event.kind != RG_DATA)
+    if (event.kind != RG_DATA) {
         data_of_ = event.kind;
+        task.tracee.forget_exclusive();
+    }
     if (event.kind != RG_DATA && event.kind != RG_SWITCH)
         task.struck.reset();
     switch (event.kind) {

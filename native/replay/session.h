@@ -216,6 +216,8 @@ class Session {
     std::optional<Way> begin_way(const Task &task, const Goal &goal);
     bool step_over_breakpoint(Task &task, const Goal &goal);
     bool finish_access(Task &task, const Goal &goal);
+    bool step_once(Task &task, const Goal &goal);
+    bool has_stored_to_watched(Task &task);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;
     std::vector<Breakpoint> hits_of(Task &task) const;

@@ -182,6 +182,13 @@ std::array<unsigned char, 128> Tracee::siginfo() const {
     std::array<unsigned char, 128> bytes{};
     static_assert(sizeof(siginfo_t) == 128);
     ::ptrace(PTRACE_GETSIGINFO, tid_, nullptr, bytes.data());
+#if defined(__aarch64__)
+    if (was_carried_out_) {
+        siginfo_t step{};
+        step.si_signo = SIGTRAP, step.si_code = TRAP_TRACE;
+        std::memcpy(bytes.data(), &step, sizeof step);
+    }
+#endif
     return bytes;
 }
 
@@ -340,6 +347,17 @@ void Tracee::resume(Resume how, int signal) {
     // Behind a call a step ends at once (arch/arm64/kernel/ptrace.c: report_syscall).
     if (how == Resume::step_calls)
         settle_after_call();
+#if defined(__aarch64__)
+    if (how == Resume::step_calls) {
+        is_amid_exclusive();
+        exclusive_steps_++;
+        if (carry_out_exclusive())
+            return;
+    } else {
+        forget_exclusive();
+        resumed_at_ = registers().pc();
+    }
+#endif
     if (dirty_)
         write_registers();
     valid_ = dirty_ = was_read_ = false;
@@ -352,6 +370,14 @@ void Tracee::resume(Resume how, int signal) {
 }
 
 int Tracee::wait() {
+#if defined(__aarch64__)
+    was_carried_out_ = std::exchange(is_carried_out_, false);
+    if (was_carried_out_) {
+        at_call_ = false;
+        has_run_ = true;
+        return W_STOPCODE(SIGTRAP);
+    }
+#endif
     int status = 0;
     const pid_t stopped = ::waitpid(tid_, &status, __WALL);
     if (stopped != tid_) {
@@ -361,11 +387,129 @@ int Tracee::wait() {
     }
     gone_ = !WIFSTOPPED(status);
     at_call_ = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80);
+#if defined(__aarch64__)
+    may_be_amid_ = !steps_ && !gone_ && !at_call_;
+#endif
     if (steps_ && !gone_)
         hide_trap_flag();
     has_vectors_ = has_run_ = !at_call_;
     return status;
 }
+
+#if defined(__aarch64__)
+
+namespace {
+
+constexpr std::uint64_t most_amid_exclusive = 16; // instructions
+
+} // namespace
+
+std::optional<ExclusiveInstruction> Tracee::exclusive_at(std::uint64_t pc) const {
+    std::uint32_t code = 0;
+    if (read_memory(tid_, pc, &code, sizeof code) != sizeof code)
+        return std::nullopt;
+    return exclusive_instruction(code);
+}
+
+std::optional<ExclusiveLoad> Tracee::read_exclusive(const ExclusiveInstruction &instruction) {
+    ExclusiveLoad load{instruction.address(registers()), instruction.length(), {}};
+    if (read_memory(tid_, load.address, load.bytes.data(), load.length) != load.length)
+        return std::nullopt;
+    return load;
+}
+
+// The store succeeds if its memory is still what the load has read: where another thread has written the same there
+// meanwhile, the next turn of the loop would store the same.
+bool Tracee::carry_out_exclusive() {
+    const auto instruction = exclusive_at(registers().pc());
+    if (!instruction)
+        return false;
+    const auto now = read_exclusive(*instruction);
+    if (instruction->is_load) {
+        exclusive_ = now;
+        exclusive_steps_ = 0;
+        return false;
+    }
+    if (!now || std::exchange(exclusive_, std::nullopt) != now)
+        return false;
+    Registers changed = registers();
+    std::array<std::uint64_t, 2> stored{};
+    auto store = [&](std::size_t at, unsigned from) {
+        const std::uint64_t value = from == 31 ? 0 : changed.raw.regs[from];
+        std::memcpy(reinterpret_cast<unsigned char *>(stored.data()) + at, &value, instruction->size);
+    };
+    store(0, instruction->first);
+    if (instruction->is_pair)
+        store(instruction->size, instruction->second);
+    const iovec from{stored.data(), now->length}, to{reinterpret_cast<void *>(now->address), now->length};
+    if (::process_vm_writev(tid_, &from, 1, &to, 1, 0) != static_cast<ssize_t>(now->length)) // it will fault
+        return false;
+    if (instruction->status != 31)
+        changed.raw.regs[instruction->status] = 0;
+    changed.set_pc(changed.pc() + sizeof(std::uint32_t));
+    set_registers(changed);
+    written_ = Written{now->address, now->length};
+    is_carried_out_ = true;
+    return true;
+}
+
+// Looks for a load-exclusive before and a store-exclusive at or behind pc, as near to each other as loops of them are.
+void Tracee::find_exclusive() {
+    const std::uint64_t pc = registers().pc(), length = sizeof(std::uint32_t);
+    std::optional<ExclusiveInstruction> load, store;
+    for (std::uint64_t n = 1; n <= most_amid_exclusive && !load; n++)
+        if (const auto before = exclusive_at(pc - n * length)) {
+            if (!before->is_load || (resumed_at_ > pc - n * length && resumed_at_ <= pc))
+                return;
+            load = before;
+        }
+    for (std::uint64_t n = 0; n <= most_amid_exclusive && load && !store; n++)
+        store = exclusive_at(pc + n * length);
+    if (load && store && !store->is_load && store->base == load->base)
+        exclusive_ = read_exclusive(*store);
+}
+
+bool Tracee::is_amid_exclusive() {
+    if (std::exchange(may_be_amid_, false)) {
+        exclusive_steps_ = 0;
+        find_exclusive();
+    }
+    if (exclusive_ && exclusive_steps_ > most_amid_exclusive)
+        exclusive_.reset();
+    return exclusive_.has_value();
+}
+
+void Tracee::forget_exclusive() {
+    exclusive_.reset();
+    may_be_amid_ = false;
+}
+
+bool Tracee::was_carried_out() const {
+    return was_carried_out_;
+}
+
+bool Tracee::has_failed_exclusive() {
+    const auto before = exclusive_at(registers().pc() - sizeof(std::uint32_t));
+    return before && !before->is_load && before->status != 31 && registers().raw.regs[before->status] != 0;
+}
+
+#else
+
+bool Tracee::is_amid_exclusive() {
+    return false;
+}
+
+void Tracee::forget_exclusive() {}
+
+bool Tracee::was_carried_out() const {
+    return false;
+}
+
+bool Tracee::has_failed_exclusive() {
+    return false;
+}
+
+#endif
 
 int Tracee::wait_through() {
     int status = wait();

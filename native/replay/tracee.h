@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/unique_fd.h"
+#include "replay/exclusive.h"
 #include "replay/registers.h"
 
 #include <array>
@@ -54,11 +55,26 @@ class Tracee {
 #endif
     std::array<unsigned char, 128> siginfo() const;
 
+    // A store-exclusive of arm64 that is stepped is carried out here; the stop that follows is like that of a step.
     void resume(Resume how, int signal = 0);
     // The wait status. The thread may have died. Returns -1 where a signal for the replayer ended the wait.
     int wait();
     // The same, whatever signals come for the replayer meanwhile.
     int wait_through();
+
+    // What the last step has written by way of a store-exclusive that was carried out; nothing the next time.
+    std::optional<Written> take_written() {
+        return std::exchange(written_, std::nullopt);
+    }
+    // The thread is between a load-exclusive and its store-exclusive, and has come there with no stop that is recorded:
+    // only if it goes on instruction by instruction does the store succeed.
+    bool is_amid_exclusive();
+    // From here on the store fails, as it does where something has been recorded in between.
+    void forget_exclusive();
+    // The last stop was made up: the kernel says nothing of it.
+    bool was_carried_out() const;
+    // The thread is behind a store-exclusive that has failed.
+    bool has_failed_exclusive();
 
     // Carries out a system call in this thread, at the stub's code, and gives its registers back. -errno where it
     // fails.
@@ -104,6 +120,20 @@ class Tracee {
     void drop_trap_flag();
     bool has_run_ = true; // since it was stopped at a call, other than for a call of ours
     bool has_vectors_ = true;
+    std::optional<Written> written_;
+#if defined(__aarch64__)
+    bool carry_out_exclusive();
+    void find_exclusive();
+    std::optional<ExclusiveInstruction> exclusive_at(std::uint64_t pc) const;
+    std::optional<ExclusiveLoad> read_exclusive(const ExclusiveInstruction &instruction);
+
+    std::optional<ExclusiveLoad> exclusive_; // since which nothing has been run but single instructions
+    unsigned exclusive_steps_ = 0;           // that many
+    std::uint64_t resumed_at_ = 0;           // pc
+    bool may_be_amid_ = true;                // stopped otherwise than by a step, and nobody has looked
+    bool is_carried_out_ = false;            // instead of going on
+    bool was_carried_out_ = false;           // what it has stopped behind
+#endif
 };
 
 // Reads or writes memory, whatever its protection, of a thread's process (its main thread may be gone). Return how many

@@ -114,7 +114,7 @@ def test_from_the_failure_back_to_its_cause(crash: str) -> None:
 def test_forwards_from_the_start(crash: str) -> None:
     text = _gdb(crash, "break square", "continue", "continue", "next", "finish", "reverse-finish", "delete", "continue",
                 "continue", "info sharedlibrary", "info proc mappings", "reverse-continue")  # fmt: skip
-    assert "_start () from target:" in text
+    assert re.search(r"^(0x\w+ in )?(_start|\?\?) \(\) from target:", text)
     assert re.findall(r"square \(x=(\d)\)", text)[:2] == ["0", "1"]
     assert "Program received signal SIGSEGV" in text
     assert "[The recorded process was killed by signal 11 here]" in text

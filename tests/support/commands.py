@@ -10,7 +10,10 @@ from pathlib import Path
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
 
 
-def retrograde(*words: str, timeout: float = 120, **options: object) -> subprocess.CompletedProcess[str]:
+_SECONDS = float(os.environ.get("RETROGRADE_TEST_SECONDS", "120"))  # more of them where a machine is emulated
+
+
+def retrograde(*words: str, timeout: float = _SECONDS, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a verb in a process of its own and return what it printed and its exit code."""
     command = [sys.executable, "-m", "retrograde", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)  # type: ignore[call-overload,no-any-return]

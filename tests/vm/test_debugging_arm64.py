@@ -19,7 +19,7 @@ from tests.support import debian_root, vm
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("test_gdb_replay", "test_replay_api", "test_demo")
-PACKAGES = ("python3", "gdb", "gcc", "libc6-dev", "dash", "coreutils", "file", "procps")
+PACKAGES = ("python3", "gdb", "gcc", "libc6-dev", "dash", "coreutils", "file", "grep", "procps", "sed")
 TOOLS = ("pytest", "hypothesis")
 
 # One pytest for each file: there are two processors.
@@ -30,6 +30,7 @@ for file in @FILES@; do
     chroot /disk /bin/sh -c "
         cd /retrograde
         export HOME=/root PATH=/usr/bin:/bin PYTHONPATH=/retrograde/site PYTHONDONTWRITEBYTECODE=1
+        export RETROGRADE_TEST_SECONDS=600
         timeout -s KILL @SECONDS@ python3 -m pytest -p no:cacheprovider --tb=short -o junit_family=xunit1 \\
             --junit-xml /out/$file.xml tests/integration/$file.py > /out/$file.txt 2>&1
     " &

@@ -23,6 +23,9 @@ _PC = {"x86_64": 16, "arm64": 32}
 _LINK = 30
 # The bits of an address on arm64, without the signature of pointer authentication.
 _ADDRESS = (1 << 48) - 1
+# `stp x29, x30, [sp, #...]`, with sp changed before or not: makes a frame record (Arm ARM C6.2, STP).
+_STORE_PAIR_MASK = 0xFFC07FFF
+_STORES_OF_RECORD = (0xA9807BFD, 0xA9007BFD)
 # What a signal handler returns to on arm64, which no call frame information tells of: `mov x8, #139; svc #0`
 # (arch/arm64/kernel/vdso/sigreturn.S); and where the signal frame at the stack pointer has x0 to x30, sp and pc (struct
 # rt_sigframe in arch/arm64/kernel/signal.c, struct sigcontext).
@@ -142,6 +145,8 @@ class _Unwinder:
                 cfa, back = sp, registers.get(_LINK, 0)
             else:
                 cfa, back = sp + 8, read_word(self.read, sp)
+        elif exact and self.arch == "arm64" and not self._has_saved_link(pc):
+            cfa, back = sp, registers.get(_LINK, 0)
         else:
             if fp < sp:
                 raise FormatError("there is no frame pointer")
@@ -150,6 +155,18 @@ class _Unwinder:
         before[_SP[self.arch]] = cfa
         before[_PC[self.arch]] = back & _ADDRESS if self.arch == "arm64" else back
         return before, cfa
+
+
+    def _has_saved_link(self, pc: int) -> bool:
+        """Tell if a function of arm64 has made its frame record by pc: a leaf never does; unknown ones have."""
+        place = self.modules.place(pc)
+        if place.function is None:
+            return True
+        code = self.read(pc - place.offset, place.offset)
+        return any(
+            int.from_bytes(code[at : at + 4], "little") & _STORE_PAIR_MASK in _STORES_OF_RECORD
+            for at in range(0, len(code), 4)
+        )
 
 
 def unwind(registers: Registers, arch: str, read: ReadMemory, modules: Modules, limit: int) -> list[Frame]:
