@@ -200,7 +200,7 @@ NB_MODULE(_core, module) {
              [](Session &session, std::uint32_t tid, const nb::bytes &registers) {
                  Tracee &tracee = session.task(tid).tracee;
                  tracee.settle_after_call();
-                 return same_place(tracee.registers(), registers_from(registers));
+                 return tracee.is_at(registers_from(registers));
              })
         .def("cpu_time_ns", &Session::cpu_time_ns)
         .def("checkpoint", &Session::checkpoint, nb::call_guard<nb::gil_scoped_release>())

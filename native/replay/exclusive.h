@@ -39,6 +39,12 @@ struct ExclusiveInstruction {
     }
 };
 
+// What leads from one to the other.
+struct ExclusiveLoop {
+    ExclusiveInstruction load, store;
+    std::uint64_t load_at = 0;
+};
+
 std::optional<ExclusiveInstruction> exclusive_instruction(std::uint32_t code);
 
 #endif

@@ -18,7 +18,7 @@ namespace {
 
 // A divergence that stays costs this much more, before it is told.
 constexpr std::uint64_t most_search_ns = 10'000'000'000;
-constexpr unsigned most_tries = 3000;
+constexpr unsigned most_tries = 10'000;
 // A place that was moved, and that led to a divergence sooner than before, was likely right as it was.
 constexpr unsigned tries_of_a_bad_sign = 20;
 // So many places before a divergence are doubted, each of them a copy of all processes, and none from long ago.

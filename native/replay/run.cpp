@@ -100,7 +100,7 @@ std::set<std::uint64_t> different_words(const Task &task, const std::vector<Want
 } // namespace
 
 bool Session::is_at_goal(Task &task, const Goal &goal) {
-    if (goal.kind != Goal::place || !same_place(task.tracee.registers(), *goal.registers))
+    if (goal.kind != Goal::place || !task.tracee.is_at(*goal.registers))
         return false;
     if (task.fresh) // what the kernel has written for it comes later
         return true;
@@ -121,9 +121,8 @@ bool Session::is_at_asked_place(Task &task) const {
     if (!looks_for_place(task))
         return false;
     const RunRequest::Place &place = *request_.place;
-    const Registers &registers = task.tracee.registers();
-    return place.pass == 0 ? same_place(registers, place.registers)
-                           : passes_ == place.pass && registers.pc() == place.registers.pc();
+    return place.pass == 0 ? task.tracee.is_at(place.registers)
+                           : passes_ == place.pass && task.tracee.registers().pc() == place.registers.pc();
 }
 
 int Session::wait_for(Task &task) {
@@ -351,6 +350,7 @@ class Session::PlaceFinder {
         if (session_.looks_for_place(task_) || goal_.kind == Goal::place) {
             read_memory(task_.tracee.tid(), wanted().pc(), bytes, sizeof bytes);
             string_ = repeated_string(bytes);
+            is_useless_ = task_.tracee.has_exclusive_around(wanted().pc()); // what the jump leads to is too long
         }
     }
     PlaceFinder(const PlaceFinder &) = delete;

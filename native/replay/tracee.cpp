@@ -454,19 +454,37 @@ bool Tracee::carry_out_exclusive() {
 }
 
 // Looks for a load-exclusive before and a store-exclusive at or behind pc, as near to each other as loops of them are.
-void Tracee::find_exclusive() {
-    const std::uint64_t pc = registers().pc(), length = sizeof(std::uint32_t);
-    std::optional<ExclusiveInstruction> load, store;
-    for (std::uint64_t n = 1; n <= most_amid_exclusive && !load; n++)
-        if (const auto before = exclusive_at(pc - n * length)) {
-            if (!before->is_load || (resumed_at_ > pc - n * length && resumed_at_ <= pc))
-                return;
-            load = before;
+std::optional<ExclusiveLoop> Tracee::exclusive_around(std::uint64_t pc) const {
+    constexpr std::uint64_t length = sizeof(std::uint32_t), page = 4096;
+    std::array<std::uint32_t, 2 * most_amid_exclusive> code{};
+    std::uint64_t begin = pc - most_amid_exclusive * length;
+    std::size_t got = read_memory(tid_, begin, code.data(), sizeof code) / length;
+    if (got == 0) { // the page before is not there
+        begin = pc & ~(page - 1);
+        got = read_memory(tid_, begin, code.data(), sizeof code) / length;
+    }
+    ExclusiveLoop loop;
+    for (std::size_t at = (pc - begin) / length; at-- > 0 && loop.load_at == 0;)
+        if (const auto before = at < got ? exclusive_instruction(code[at]) : std::nullopt) {
+            if (!before->is_load)
+                return std::nullopt;
+            loop.load = *before, loop.load_at = begin + at * length;
         }
-    for (std::uint64_t n = 0; n <= most_amid_exclusive && load && !store; n++)
-        store = exclusive_at(pc + n * length);
-    if (load && store && !store->is_load && store->base == load->base)
-        exclusive_ = read_exclusive(*store);
+    for (std::size_t at = (pc - begin) / length; at < got && loop.load_at != 0; at++)
+        if (const auto store = exclusive_instruction(code[at])) {
+            if (store->is_load || store->base != loop.load.base)
+                return std::nullopt;
+            loop.store = *store;
+            return loop;
+        }
+    return std::nullopt;
+}
+
+void Tracee::find_exclusive() {
+    const std::uint64_t pc = registers().pc();
+    const auto loop = exclusive_around(pc);
+    if (loop && (resumed_at_ <= loop->load_at || resumed_at_ > pc))
+        exclusive_ = read_exclusive(loop->store);
 }
 
 bool Tracee::is_amid_exclusive() {
@@ -482,6 +500,23 @@ bool Tracee::is_amid_exclusive() {
 void Tracee::forget_exclusive() {
     exclusive_.reset();
     may_be_amid_ = false;
+}
+
+// A store-exclusive may fail once more or less than it did before: after an interrupt, or where the page had to be
+// copied first. Nothing but its status register tells of that, which nobody reads before it is set again.
+bool Tracee::is_at(const Registers &place) {
+    if (same_place(registers(), place))
+        return true;
+    const auto loop = registers().pc() == place.pc() ? exclusive_around(place.pc()) : std::nullopt;
+    if (!loop || loop->store.status == 31)
+        return false;
+    Registers with_status = place;
+    with_status.raw.regs[loop->store.status] = registers().raw.regs[loop->store.status];
+    return same_place(registers(), with_status);
+}
+
+bool Tracee::has_exclusive_around(std::uint64_t pc) const {
+    return exclusive_around(pc).has_value();
 }
 
 bool Tracee::was_carried_out() const {
@@ -500,6 +535,14 @@ bool Tracee::is_amid_exclusive() {
 }
 
 void Tracee::forget_exclusive() {}
+
+bool Tracee::is_at(const Registers &place) {
+    return same_place(registers(), place);
+}
+
+bool Tracee::has_exclusive_around(std::uint64_t) const {
+    return false;
+}
 
 bool Tracee::was_carried_out() const {
     return false;

@@ -71,6 +71,10 @@ class Tracee {
     bool is_amid_exclusive();
     // From here on the store fails, as it does where something has been recorded in between.
     void forget_exclusive();
+    // Whether it is where the registers were these.
+    bool is_at(const Registers &place);
+    // Whether an instruction lies between a load-exclusive and its store-exclusive, or is the latter.
+    bool has_exclusive_around(std::uint64_t pc) const;
     // The last stop was made up: the kernel says nothing of it.
     bool was_carried_out() const;
     // The thread is behind a store-exclusive that has failed.
@@ -124,6 +128,7 @@ class Tracee {
 #if defined(__aarch64__)
     bool carry_out_exclusive();
     void find_exclusive();
+    std::optional<ExclusiveLoop> exclusive_around(std::uint64_t pc) const;
     std::optional<ExclusiveInstruction> exclusive_at(std::uint64_t pc) const;
     std::optional<ExclusiveLoad> read_exclusive(const ExclusiveInstruction &instruction);
 
