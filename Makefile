@@ -87,8 +87,8 @@ oracle-arm64: $(BUILD)/arm64/native/oracle/memory-oracle $(STAMPS)/packages-kern
 test-arm64: build capture-arm64 replay-arm64 oracle-arm64 wheel-arm64 ## record, replay and run the memory oracle on Debian's arm64 kernel under qemu
 	$(BIN)/python -m pytest tests/vm -k arm64
 
-test-arm64-all: build capture-arm64 replay-arm64 ## record and replay every program of tests/programs/replay there (long)
-	RETROGRADE_ARM64_PROGRAMS=all $(BIN)/python -m pytest tests/vm/test_replay_arm64.py
+test-arm64-all: build capture-arm64 replay-arm64 wheel-arm64 ## all programs of tests/programs/replay, and all tests of gdb (long)
+	RETROGRADE_ARM64_PROGRAMS=all $(BIN)/python -m pytest tests/vm/test_replay_arm64.py tests/vm/test_debugging_arm64.py
 
 test-kernels: build $(STAMPS)/packages-kernels ## record on other x86-64 kernels under qemu
 	$(BIN)/python -m pytest tests/vm -k amd64

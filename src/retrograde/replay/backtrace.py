@@ -79,13 +79,14 @@ class _Unwinder:
         except FormatError:
             pass
         try:
-            before, cfa = self._by_frame_pointer(registers, exact)
+            return (*self._by_frame_pointer(registers, exact), False)
         except FormatError:
             return None, None, False
-        return before, cfa, False
 
     def _interrupted(self, registers: dict[int, int]) -> tuple[dict[int, int], int]:
-        sp = registers[_SP["arm64"]]
+        sp = registers.get(_SP["arm64"])
+        if sp is None:
+            raise FormatError("the stack pointer of a frame is not known")
         numbers = (*range(_LINK + 1), _SP["arm64"], _PC["arm64"])
         before = {number: read_word(self.read, sp + _INTERRUPTED + 8 * at) for at, number in enumerate(numbers)}
         return before, before[_SP["arm64"]]
@@ -137,25 +138,29 @@ class _Unwinder:
             value = evaluate(expression, registers, self.read, (cfa,))
         return read_word(self.read, value) if kind in ("offset", "expression") else value
 
-    def _by_frame_pointer(self, registers: dict[int, int], exact: bool) -> tuple[dict[int, int] | None, int]:
+    def _by_frame_pointer(self, registers: dict[int, int], exact: bool) -> tuple[dict[int, int] | None, int | None]:
         pc, sp, fp = (registers.get(numbers[self.arch], 0) for numbers in (_PC, _SP, _FP))
         before = dict(registers)
-        if exact and not self.modules.is_code(pc):  # a call through a wrong pointer: nothing has been pushed yet
-            if self.arch == "arm64":
-                cfa, back = sp, registers.get(_LINK, 0)
-            else:
-                cfa, back = sp + 8, read_word(self.read, sp)
-        elif exact and self.arch == "arm64" and not self._has_saved_link(pc):
-            cfa, back = sp, registers.get(_LINK, 0)
+        is_arm64 = self.arch == "arm64"
+        # A call through a wrong pointer: nothing has been pushed yet.
+        is_at_start = exact and not self.modules.is_code(pc)
+        cfa: int | None
+        if is_arm64 and (is_at_start or (exact and not self._has_saved_link(pc))):
+            cfa, back = sp if is_at_start else None, registers.get(_LINK, 0)
+        elif is_at_start:
+            cfa, back = sp + 8, read_word(self.read, sp)
         else:
             if fp < sp:
                 raise FormatError("there is no frame pointer")
-            cfa, back = fp + 16, read_word(self.read, fp + 8)
+            # arm64 has the frame record at any distance from where the stack pointer was (AAPCS64, 6.4.6).
+            cfa, back = None if is_arm64 else fp + 16, read_word(self.read, fp + 8)
             before[_FP[self.arch]] = read_word(self.read, fp)
-        before[_SP[self.arch]] = cfa
-        before[_PC[self.arch]] = back & _ADDRESS if self.arch == "arm64" else back
+        if cfa is None:
+            before.pop(_SP[self.arch], None)
+        else:
+            before[_SP[self.arch]] = cfa
+        before[_PC[self.arch]] = back & _ADDRESS if is_arm64 else back
         return before, cfa
-
 
     def _has_saved_link(self, pc: int) -> bool:
         """Tell if a function of arm64 has made its frame record by pc: a leaf never does; unknown ones have."""
@@ -185,7 +190,7 @@ def unwind(registers: Registers, arch: str, read: ReadMemory, modules: Modules, 
     seen: set[tuple[int, int]] = set()
     exact = True  # the thread is at pc; callers are at the instruction before it
     while at is not None and len(frames) < limit:
-        pc, key = at[_PC[arch]], (at[_PC[arch]], at.get(_SP[arch], 0))
+        pc, key = at[_PC[arch]], (at[_PC[arch]], at.get(_SP[arch], at.get(_FP[arch], 0)))
         if key in seen or (frames and not modules.is_code(pc)):
             break
         seen.add(key)
