@@ -43,7 +43,7 @@ std::shared_ptr<Checkpoint> Session::checkpoint() {
     for (auto &[tid, task] : tasks_) {
         task.tracee.settle_after_call();
         Checkpoint::Thread thread{task.tracee.registers(),
-                                  task.tracee.fp_registers(),
+                                  task.tracee.used_vectors(),
                                   task.tracee.tls(),
                                   index_of(made->spaces_, task.space),
                                   index_of(made->descriptors_, task.descriptors),
@@ -132,8 +132,9 @@ void Session::restore(const Checkpoint &checkpoint) {
     // Last of all, since making one thread moves another.
     for (const Checkpoint::Thread &thread : checkpoint.threads_) {
         Tracee &tracee = tasks_.at(thread.facts.tid).tracee;
-        tracee.set_fp_registers(thread.fp_registers);
+        tracee.set_all_vectors(thread.fp_registers);
         tracee.set_registers(thread.registers);
+        tracee.be_amid_exclusive_like(thread.facts.tracee);
         if (thread.tls != tracee.tls())
             tracee.set_tls(thread.tls);
     }

@@ -17,6 +17,10 @@ std::optional<ExclusiveInstruction> exclusive_instruction(std::uint32_t code) {
     return found;
 }
 
+bool clears_exclusive(std::uint32_t code) {
+    return (code & 0xfffff0ff) == 0xd503305f;
+}
+
 #endif
 
 } // namespace retrograde

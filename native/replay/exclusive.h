@@ -25,6 +25,14 @@ struct ExclusiveLoad {
     bool operator==(const ExclusiveLoad &) const = default;
 };
 
+// What a thread is to know of a load-exclusive that waits for its store.
+struct ExclusiveState {
+    std::optional<ExclusiveLoad> load; // since which nothing has been run but single instructions
+    unsigned steps = 0;                // that many
+    std::uint64_t resumed_at = 0;      // pc
+    bool may_be_amid = false;          // stopped otherwise than by a step, and nobody has looked
+};
+
 #if defined(__aarch64__)
 
 // The instruction that a thread is at, where it is one of the two (Arm ARM C4.1: Load/store exclusive).
@@ -34,8 +42,9 @@ struct ExclusiveInstruction {
     unsigned status = 0, base = 0, first = 0, second = 0; // Ws, Xn, Xt, Xt2
 
     std::size_t length() const { return is_pair ? 2 * size : size; }
+    // Without what programs may keep in the topmost byte (Arm ARM D8.8.1).
     std::uint64_t address(const Registers &registers) const {
-        return base == 31 ? registers.raw.sp : registers.raw.regs[base];
+        return (base == 31 ? registers.raw.sp : registers.raw.regs[base]) & ~0ull >> 8;
     }
 };
 
@@ -46,6 +55,8 @@ struct ExclusiveLoop {
 };
 
 std::optional<ExclusiveInstruction> exclusive_instruction(std::uint32_t code);
+// CLREX: no store-exclusive behind it succeeds.
+bool clears_exclusive(std::uint32_t code);
 
 #endif
 

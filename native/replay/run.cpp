@@ -314,12 +314,19 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     return !has_stored_to_watched(task) && (is_step_alone(task, status) || handle_stop(task, goal, status));
 }
 
-// The access that a watchpoint has stopped a thread before. Returns false where that has ended in a stop.
-bool Session::finish_access(Task &task, const Goal &goal) {
+// The access that a watchpoint has stopped a thread before.
+Session::Access Session::finish_access(Task &task, const Goal &goal) {
+    constexpr int most_interrupts = 8;
+    const std::uint64_t pc = task.tracee.registers().pc();
     arm(task, {});
-    if (inserted_at(task, task.tracee.registers().pc()))
-        return step_over_breakpoint(task, goal);
-    return step_once(task, goal);
+    for (int i = 0; i < most_interrupts && task.tracee.registers().pc() == pc && !task.faulted; i++) {
+        const bool goes_on = inserted_at(task, pc) ? step_over_breakpoint(task, goal) : step_once(task, goal);
+        if (!goes_on)
+            return Access::ended;
+    }
+    if (task.faulted || task.tracee.registers().pc() == pc)
+        return Access::still_to_come;
+    return task.tracee.has_failed_exclusive() ? Access::failed : Access::made;
 }
 
 // One instruction that nobody has asked for. Returns false where that has ended in a stop.
@@ -453,8 +460,9 @@ class Session::PlaceFinder {
     bool trace(bool trapped) {
         constexpr std::size_t most_steps = 3000;
         const std::uint64_t here = task_.tracee.registers().pc();
-        if (!trapped || !hit_debug_registers(task_.tracee.tid(), task_.armed).empty() ||
-            session_.inserted_at(task_, here - 1)) {
+        const bool is_hit =
+            !task_.tracee.was_carried_out() && !hit_debug_registers(task_.tracee.tid(), task_.armed).empty();
+        if (!trapped || is_hit || session_.inserted_at(task_, here - 1)) {
             is_tracing_ = false;
             return false;
         }
@@ -683,7 +691,7 @@ bool Session::advance(Task &task, const Goal &goal) {
             arm(task, hardware_for(task, goal, false)); // over the place where it is
             how = Resume::step_calls;
             steps_off = !stepping;
-        } else if (!stepping && task.tracee.is_amid_exclusive()) {
+        } else if (!stepping && !at_breakpoint && task.tracee.is_amid_exclusive()) {
             arm(task, hardware_for(task, goal, false));
             how = Resume::step_calls;
             steps_off = true;
@@ -786,12 +794,11 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
             if (looks_for_place(task) && piece.address == request_.place->registers.pc())
                 passes_++;
         }
-        if (watched && is_access_to_come) {
-            if (!finish_access(task, goal))
-                return false;
-            if (task.tracee.has_failed_exclusive())
-                return true;
-        }
+        const Access access = watched && is_access_to_come ? finish_access(task, goal) : Access::made;
+        if (access == Access::ended || access == Access::still_to_come)
+            return access == Access::still_to_come;
+        if (access == Access::failed)
+            return request_.step_tid != task.tid || ++steps_ < request_.steps || stop({StopKind::step, task.tid});
         if (watched && focused && request_.stops)
             return stop({StopKind::watchpoint, task.tid, 0, watched->address, watched->kind});
         // The place that is looked for, or another with its pc.

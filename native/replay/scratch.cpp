@@ -15,7 +15,7 @@ Tracee copy_of(Session &session, std::uint32_t tid) {
     Task &task = session.task(tid);
     task.tracee.settle_after_call();
     Tracee copy = task.tracee.clone(CLONE_PARENT, 0, 0);
-    copy.set_fp_registers(task.tracee.fp_registers());
+    copy.set_all_vectors(task.tracee.used_vectors());
     const std::uint64_t tls = task.tracee.tls();
     copy.set_registers(task.tracee.registers());
     copy.set_tls(tls);

@@ -215,7 +215,8 @@ class Session {
     bool is_at_place(Task &task, const Goal &goal);
     std::optional<Way> begin_way(const Task &task, const Goal &goal);
     bool step_over_breakpoint(Task &task, const Goal &goal);
-    bool finish_access(Task &task, const Goal &goal);
+    enum class Access { made, failed, still_to_come, ended };
+    Access finish_access(Task &task, const Goal &goal);
     bool step_once(Task &task, const Goal &goal);
     bool has_stored_to_watched(Task &task);
     void apply_restart(Task &task);

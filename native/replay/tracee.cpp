@@ -196,7 +196,11 @@ std::array<unsigned char, 128> Tracee::siginfo() const {
 namespace {
 
 std::vector<unsigned char> read_sve(pid_t tid) {
-    std::vector<unsigned char> bytes(SVE_PT_SIZE(__SVE_VQ_MAX, SVE_PT_REGS_SVE));
+    user_sve_header header{};
+    iovec head{&header, sizeof header};
+    if (::ptrace(PTRACE_GETREGSET, tid, NT_ARM_SVE, &head) != 0 || header.vl == 0)
+        return {};
+    std::vector<unsigned char> bytes(SVE_PT_SIZE(__sve_vq_from_vl(header.vl), SVE_PT_REGS_SVE));
     iovec view{bytes.data(), bytes.size()};
     if (::ptrace(PTRACE_GETREGSET, tid, NT_ARM_SVE, &view) != 0 || view.iov_len <= sizeof(user_sve_header))
         return {};
@@ -245,6 +249,11 @@ std::vector<unsigned char> Tracee::all_vectors() const {
 #else
     return fp_registers();
 #endif
+}
+
+std::vector<unsigned char> Tracee::used_vectors() const {
+    std::vector<unsigned char> scalable = vectors();
+    return scalable.empty() ? fp_registers() : scalable;
 }
 
 void Tracee::set_all_vectors(std::span<const unsigned char> bytes) {
@@ -350,12 +359,12 @@ void Tracee::resume(Resume how, int signal) {
 #if defined(__aarch64__)
     if (how == Resume::step_calls) {
         is_amid_exclusive();
-        exclusive_steps_++;
+        exclusive_.steps++;
         if (carry_out_exclusive())
             return;
     } else {
         forget_exclusive();
-        resumed_at_ = registers().pc();
+        exclusive_.resumed_at = registers().pc();
     }
 #endif
     if (dirty_)
@@ -388,7 +397,7 @@ int Tracee::wait() {
     gone_ = !WIFSTOPPED(status);
     at_call_ = WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80);
 #if defined(__aarch64__)
-    may_be_amid_ = !steps_ && !gone_ && !at_call_;
+    exclusive_.may_be_amid = !steps_ && !gone_ && !at_call_;
 #endif
     if (steps_ && !gone_)
         hide_trap_flag();
@@ -400,16 +409,16 @@ int Tracee::wait() {
 
 namespace {
 
-constexpr std::uint64_t most_amid_exclusive = 16; // instructions
+// From the load to the store there are no more instructions than these (Arm ARM B2.12.5: 128 bytes).
+constexpr std::uint64_t most_amid_exclusive = 32;
+
+std::uint32_t code_at(pid_t tid, std::uint64_t pc) {
+    std::uint32_t code = 0;
+    read_memory(tid, pc, &code, sizeof code);
+    return code;
+}
 
 } // namespace
-
-std::optional<ExclusiveInstruction> Tracee::exclusive_at(std::uint64_t pc) const {
-    std::uint32_t code = 0;
-    if (read_memory(tid_, pc, &code, sizeof code) != sizeof code)
-        return std::nullopt;
-    return exclusive_instruction(code);
-}
 
 std::optional<ExclusiveLoad> Tracee::read_exclusive(const ExclusiveInstruction &instruction) {
     ExclusiveLoad load{instruction.address(registers()), instruction.length(), {}};
@@ -421,16 +430,20 @@ std::optional<ExclusiveLoad> Tracee::read_exclusive(const ExclusiveInstruction &
 // The store succeeds if its memory is still what the load has read: where another thread has written the same there
 // meanwhile, the next turn of the loop would store the same.
 bool Tracee::carry_out_exclusive() {
-    const auto instruction = exclusive_at(registers().pc());
-    if (!instruction)
-        return false;
-    const auto now = read_exclusive(*instruction);
-    if (instruction->is_load) {
-        exclusive_ = now;
-        exclusive_steps_ = 0;
+    const std::uint32_t code = code_at(tid_, registers().pc());
+    const auto instruction = exclusive_instruction(code);
+    if (!instruction) {
+        if (clears_exclusive(code))
+            exclusive_.load.reset();
         return false;
     }
-    if (!now || std::exchange(exclusive_, std::nullopt) != now)
+    const auto now = read_exclusive(*instruction);
+    if (instruction->is_load) {
+        exclusive_.load = now;
+        exclusive_.steps = 0;
+        return false;
+    }
+    if (!now || std::exchange(exclusive_.load, std::nullopt) != now)
         return false;
     Registers changed = registers();
     std::array<std::uint64_t, 2> stored{};
@@ -483,23 +496,27 @@ std::optional<ExclusiveLoop> Tracee::exclusive_around(std::uint64_t pc) const {
 void Tracee::find_exclusive() {
     const std::uint64_t pc = registers().pc();
     const auto loop = exclusive_around(pc);
-    if (loop && (resumed_at_ <= loop->load_at || resumed_at_ > pc))
-        exclusive_ = read_exclusive(loop->store);
+    if (loop && (exclusive_.resumed_at <= loop->load_at || exclusive_.resumed_at > pc))
+        exclusive_.load = read_exclusive(loop->store);
 }
 
 bool Tracee::is_amid_exclusive() {
-    if (std::exchange(may_be_amid_, false)) {
-        exclusive_steps_ = 0;
+    if (std::exchange(exclusive_.may_be_amid, false)) {
+        exclusive_.steps = 0;
         find_exclusive();
     }
-    if (exclusive_ && exclusive_steps_ > most_amid_exclusive)
-        exclusive_.reset();
-    return exclusive_.has_value();
+    if (!exclusive_.load)
+        return false;
+    // Who loads once more has nothing to lose.
+    const auto here = exclusive_instruction(code_at(tid_, registers().pc()));
+    if (exclusive_.steps > most_amid_exclusive || (here && here->is_load))
+        exclusive_.load.reset();
+    return exclusive_.load.has_value();
 }
 
 void Tracee::forget_exclusive() {
-    exclusive_.reset();
-    may_be_amid_ = false;
+    exclusive_.load.reset();
+    exclusive_.may_be_amid = false;
 }
 
 // A store-exclusive may fail once more or less than it did before: after an interrupt, or where the page had to be
@@ -524,7 +541,7 @@ bool Tracee::was_carried_out() const {
 }
 
 bool Tracee::has_failed_exclusive() {
-    const auto before = exclusive_at(registers().pc() - sizeof(std::uint32_t));
+    const auto before = exclusive_instruction(code_at(tid_, registers().pc() - sizeof(std::uint32_t)));
     return before && !before->is_load && before->status != 31 && registers().raw.regs[before->status] != 0;
 }
 
@@ -566,13 +583,16 @@ void Tracee::expect_trap(int status) {
         throw Failure("a replayed thread did not carry out a system call: " + describe_status(status));
 }
 
+// The stub's code is none of the program's.
 void Tracee::run_to_trap() {
+    const ExclusiveState kept = exclusive_;
     for (;;) {
         resume(Resume::free);
         const int status = wait_through();
         // A stop that was asked for before (an interrupt) is not lost: who asked looks at a flag.
         if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == 0)
             continue;
+        exclusive_ = kept;
         expect_trap(status);
         return;
     }
@@ -644,6 +664,7 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
 #endif
     changed.set_pc(stub_code);
     set_registers(changed);
+    const ExclusiveState kept_exclusive = exclusive_;
     resume(Resume::free);
     int status = wait_through();
     while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == 0) {
@@ -663,6 +684,7 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
     run_to_trap();
     set_registers(kept);
     has_run_ = has_run;
+    exclusive_ = kept_exclusive;
     has_vectors_ = false;
     set_vectors(kept_vectors);
 
@@ -672,6 +694,7 @@ Tracee Tracee::clone(std::uint64_t flags, std::uint64_t stack, std::uint64_t tls
     if (!WIFSTOPPED(status))
         throw Failure("a thread made for the replay ended at once: " + describe_status(status));
     child.run_to_trap();
+    child.exclusive_ = kept_exclusive;
     child.has_vectors_ = false;
     child.set_vectors(kept_vectors);
     return child;

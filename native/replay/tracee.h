@@ -46,6 +46,8 @@ class Tracee {
     void set_fp_registers(std::span<const unsigned char> bytes);
     // The same, but on arm64 with scalable vectors NT_ARM_SVE with all of them, whether the thread uses them or not.
     std::vector<unsigned char> all_vectors() const;
+    // NT_ARM_SVE where the thread uses such vectors now, else as fp_registers().
+    std::vector<unsigned char> used_vectors() const;
     void set_all_vectors(std::span<const unsigned char> bytes);
     std::uint64_t tls();
     void set_tls(std::uint64_t value);
@@ -69,6 +71,10 @@ class Tracee {
     // The thread is between a load-exclusive and its store-exclusive, and has come there with no stop that is recorded:
     // only if it goes on instruction by instruction does the store succeed.
     bool is_amid_exclusive();
+    // For a thread made anew at the place of another.
+    void be_amid_exclusive_like(const Tracee &other) {
+        exclusive_ = other.exclusive_;
+    }
     // From here on the store fails, as it does where something has been recorded in between.
     void forget_exclusive();
     // Whether it is where the registers were these.
@@ -125,19 +131,15 @@ class Tracee {
     bool has_run_ = true; // since it was stopped at a call, other than for a call of ours
     bool has_vectors_ = true;
     std::optional<Written> written_;
+    ExclusiveState exclusive_;
 #if defined(__aarch64__)
     bool carry_out_exclusive();
     void find_exclusive();
     std::optional<ExclusiveLoop> exclusive_around(std::uint64_t pc) const;
-    std::optional<ExclusiveInstruction> exclusive_at(std::uint64_t pc) const;
     std::optional<ExclusiveLoad> read_exclusive(const ExclusiveInstruction &instruction);
 
-    std::optional<ExclusiveLoad> exclusive_; // since which nothing has been run but single instructions
-    unsigned exclusive_steps_ = 0;           // that many
-    std::uint64_t resumed_at_ = 0;           // pc
-    bool may_be_amid_ = true;                // stopped otherwise than by a step, and nobody has looked
-    bool is_carried_out_ = false;            // instead of going on
-    bool was_carried_out_ = false;           // what it has stopped behind
+    bool is_carried_out_ = false;  // instead of going on
+    bool was_carried_out_ = false; // what it has stopped behind
 #endif
 };
 

@@ -25,6 +25,7 @@ _LINK = 30
 _ADDRESS = (1 << 48) - 1
 # `stp x29, x30, [sp, #...]`, with sp changed before or not: makes a frame record (Arm ARM C6.2, STP).
 _STORE_PAIR_MASK = 0xFFC07FFF
+_RETURN = bytes.fromhex("c0035fd6")
 _STORES_OF_RECORD = (0xA9807BFD, 0xA9007BFD)
 # What a signal handler returns to on arm64, which no call frame information tells of: `mov x8, #139; svc #0`
 # (arch/arm64/kernel/vdso/sigreturn.S); and where the signal frame at the stack pointer has x0 to x30, sp and pc (struct
@@ -163,7 +164,9 @@ class _Unwinder:
         return before, cfa
 
     def _has_saved_link(self, pc: int) -> bool:
-        """Tell if a function of arm64 has made its frame record by pc: a leaf never does; unknown ones have."""
+        """Tell if a function of arm64 has its frame record at pc: a leaf never has; unknown ones have."""
+        if self.read(pc, 4) == _RETURN:
+            return False
         place = self.modules.place(pc)
         if place.function is None:
             return True
