@@ -9,7 +9,7 @@ STAMPS := $(BUILD)/stamps
 NATIVE_SOURCES := $(shell find bpf native cmake codegen src/retrograde/syscalls -type f -not -name '*.pyc')
 PYTHON_SOURCES := $(shell find src -type f -name '*.py')
 
-.PHONY: help demo build test test-unit fuzz lint format wheel wheel-arm64 capture-arm64 replay-arm64 oracle-arm64 test-arm64 test-arm64-all test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
+.PHONY: help demo build test test-here test-unit fuzz lint format wheel wheel-arm64 capture-arm64 replay-arm64 oracle-arm64 test-arm64 test-arm64-all test-kernels bench bench-sufficiency bench-reading bench-replay reference wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -33,7 +33,9 @@ $(STAMPS)/installed: pyproject.toml CMakeLists.txt $(NATIVE_SOURCES) $(STAMPS)/v
 	$(BIN)/retrograde syscalls --markdown > docs/reference/syscalls.md
 	@touch $@
 
-test: build wheel $(STAMPS)/packages-test ## all tests, but those that boot kernels
+test: test-here test-arm64 ## all tests of this machine, and those on arm64 under qemu
+
+test-here: build wheel $(STAMPS)/packages-test ## all tests, but those that boot kernels
 	$(BIN)/python -m pytest
 
 test-unit: build ## the tests that need no privileges

@@ -109,7 +109,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     return cases
 
 
-@pytest.mark.skipif(platform.machine() == "aarch64", reason="`make test` has run them on this machine")
+@pytest.mark.skipif(platform.machine() == "aarch64", reason="`make test-here` has run them on this machine")
 @pytest.mark.parametrize(("file", "function"), _functions())
 def test_passes(outcomes: dict[tuple[str, str], list[ET.Element]], file: str, function: str) -> None:
     cases = outcomes.get((file, function), [])
