@@ -11,7 +11,6 @@ import pytest
 from retrograde.errors import CannotError
 from retrograde.record.program import find_capture_program
 
-
 # Signals that are ignored where the tests are started (nohup, a script's background) would be in their programs, too.
 for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
