@@ -309,9 +309,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     const bool is_carried_out = is_invalid_instruction(status) && cpu_.carry_out(task.tracee);
     if (!task.tracee.is_gone())
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
-    if (is_carried_out)
-        return true;
-    return !has_stored_to_watched(task) && (is_step_alone(task, status) || handle_stop(task, goal, status));
+    return is_carried_out || end_step(task, goal, status);
 }
 
 // The access that a watchpoint has stopped a thread before.
@@ -332,7 +330,11 @@ Session::Access Session::finish_access(Task &task, const Goal &goal) {
 // One instruction that nobody has asked for. Returns false where that has ended in a stop.
 bool Session::step_once(Task &task, const Goal &goal) {
     task.tracee.resume(Resume::step_calls);
-    const int status = wait_for(task);
+    return end_step(task, goal, wait_for(task));
+}
+
+// After such an instruction. Returns false where that is a stop.
+bool Session::end_step(Task &task, const Goal &goal, int status) {
     return !has_stored_to_watched(task) && (is_step_alone(task, status) || handle_stop(task, goal, status));
 }
 
@@ -397,7 +399,7 @@ class Session::PlaceFinder {
         Tracee &tracee = task_.tracee;
         const bool trapped = is_trap(status);
         if (is_tracing_)
-            return trace(trapped);
+            return trace(status);
         if (!jump_)
             return false;
         if (jump_->leave_pad(tracee, trapped)) {
@@ -457,12 +459,10 @@ class Session::PlaceFinder {
     }
 
     // Instructions before the place are told by running one turn of the loop step by step.
-    bool trace(bool trapped) {
+    bool trace(int status) {
         constexpr std::size_t most_steps = 3000;
         const std::uint64_t here = task_.tracee.registers().pc();
-        const bool is_hit =
-            !task_.tracee.was_carried_out() && !hit_debug_registers(task_.tracee.tid(), task_.armed).empty();
-        if (!trapped || is_hit || session_.inserted_at(task_, here - 1)) {
+        if (!is_step_alone(task_, status) || session_.inserted_at(task_, here - 1)) {
             is_tracing_ = false;
             return false;
         }
@@ -686,19 +686,13 @@ bool Session::advance(Task &task, const Goal &goal) {
         Resume how = finder.prepare(stepping ? Resume::step_calls : Resume::calls);
         const bool begins_at_place =
             looks_for_place(task) && task.tracee.registers().pc() == request_.place->registers.pc();
-        bool steps_off = false;
-        if ((leaves_match && !finder.is_in()) || (!has_moved && begins_at_place)) {
-            arm(task, hardware_for(task, goal, false)); // over the place where it is
+        const bool is_over_place = (leaves_match && !finder.is_in()) || (!has_moved && begins_at_place);
+        const bool goes_singly = is_over_place || (!stepping && !at_breakpoint && task.tracee.is_amid_exclusive());
+        const bool steps_off = goes_singly && !stepping;
+        if (goes_singly)
             how = Resume::step_calls;
-            steps_off = !stepping;
-        } else if (!stepping && !at_breakpoint && task.tracee.is_amid_exclusive()) {
-            arm(task, hardware_for(task, goal, false));
-            how = Resume::step_calls;
-            steps_off = true;
-        } else {
-            // Who goes step by step looks after each: a breakpoint would be told of in place of a step.
-            arm(task, hardware_for(task, goal, !finder.is_in() && !stepping));
-        }
+        // Who goes step by step looks after each: a breakpoint would be told of in place of a step.
+        arm(task, hardware_for(task, goal, !goes_singly && !finder.is_in() && !stepping));
         has_moved = true;
         if (at_breakpoint) {
             match_.is_here = false;
@@ -715,8 +709,9 @@ bool Session::advance(Task &task, const Goal &goal) {
             running_tid_ = 0;
             continue;
         }
-        const Registers match = task.tracee.registers();
-        const bool left_match = std::exchange(match_.is_here, false);
+        std::optional<Registers> match;
+        if (std::exchange(match_.is_here, false))
+            match = task.tracee.registers();
         task.tracee.resume(how);
         const int status = wait_for(task);
         running_tid_ = 0;
@@ -725,8 +720,8 @@ bool Session::advance(Task &task, const Goal &goal) {
             return false;
         const bool is_finders = finder.take(status);
         // It was told to stop before it moved.
-        if (left_match && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
-            match_.is_here = same_place(task.tracee.registers(), match);
+        if (match && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
+            match_.is_here = same_place(task.tracee.registers(), *match);
         if (is_finders || (steps_off && is_step_alone(task, status)))
             continue;
         if (!handle_stop(task, goal, status))

@@ -218,6 +218,7 @@ class Session {
     enum class Access { made, failed, still_to_come, ended };
     Access finish_access(Task &task, const Goal &goal);
     bool step_once(Task &task, const Goal &goal);
+    bool end_step(Task &task, const Goal &goal, int status);
     bool has_stored_to_watched(Task &task);
     void apply_restart(Task &task);
     std::vector<Breakpoint> hardware_for(const Task &task, const Goal &goal, bool with_places) const;

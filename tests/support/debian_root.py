@@ -6,16 +6,14 @@ The packages are unpacked and not configured: there is what their files are, whi
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.vm import CACHE, VmError
+from tests.support.vm import CACHE, run_command
 
 _ROOT = Path(__file__).resolve().parents[2]
 _GIB = 2
@@ -49,11 +47,11 @@ def image(arch: str, packages: Sequence[str], wheels: Sequence[str]) -> Path:
         work = Path(name)
         root = work / "root"
         for deb in _fetched(arch, packages, work):
-            _run("dpkg", "-x", str(deb), str(root))
+            run_command("dpkg", "-x", str(deb), str(root))
         _install(arch, wheels, root / _SITE)
         (root / "etc" / "passwd").write_text(_ACCOUNTS)
         partial = work / "image"
-        _run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(partial), f"{_GIB}G")
+        run_command("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(partial), f"{_GIB}G")
         partial.rename(path)
     return path
 
@@ -73,7 +71,7 @@ def _fetched(arch: str, packages: Sequence[str], work: Path) -> list[Path]:
         "Dir::Cache::archives": str(archives),
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    _run("apt-get", *words, "--yes", "--quiet", "--download-only", "install", *packages)
+    run_command("apt-get", *words, "--yes", "--quiet", "--download-only", "install", *packages)
     return sorted(archives.glob("*.deb"))
 
 
@@ -81,19 +79,12 @@ def _install(arch: str, wheels: Sequence[str], folder: Path) -> None:
     version = next(path.name.removeprefix("python") for path in folder.parents[1].glob("python3.*"))
     machine = _WHEELS_OF[arch]
     platforms = [f"manylinux{glibc}_{machine}" for glibc in ("_2_34", "_2_28", "_2_17", "2014")]
-    _run(
+    run_command(
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"),
         *("--target", str(folder), "--implementation", "cp", "--python-version", version, "--only-binary=:all:"),
         *(word for platform in platforms for word in ("--platform", platform)),
         *wheels,
     )
-
-
-def _run(*words: str) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode != 0:
-        raise VmError(f"{' '.join(words)}: {done.stderr.strip()}")
 
 
 def missing() -> str | None:

@@ -110,7 +110,12 @@ class Result:
     folder: Path
 
 
-def _run(*words: str, cwd: Path | None = None) -> str:
+def run_command(*words: str, cwd: Path | None = None) -> str:
+    """Run a command and return what it printed.
+
+    Raises:
+        VmError: it failed; with what it said.
+    """
     done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise VmError(f"{' '.join(words)}: {done.stderr.strip()}")
@@ -120,9 +125,9 @@ def _run(*words: str, cwd: Path | None = None) -> str:
 def _download(package: str, folder: Path, options: list[str]) -> None:
     """Unpack a Debian package's files into ``folder``."""
     folder.mkdir(parents=True)
-    _run("apt-get", *options, "download", "-q", package, cwd=folder)
+    run_command("apt-get", *options, "download", "-q", package, cwd=folder)
     for deb in folder.glob("*.deb"):
-        _run("dpkg", "-x", str(deb), str(folder))
+        run_command("dpkg", "-x", str(deb), str(folder))
         deb.unlink()
 
 
@@ -146,15 +151,15 @@ def _suite_options(suite: str) -> list[str]:
     if not (folder / "sources.list").exists():
         for name in ("archives/partial", "lists/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        archive = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()[0]
+        archive = run_command("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()[0]
         (folder / "sources.list").write_text(f"deb {archive} {suite} main\n")
-        _run("apt-get", *options, "update", "-q")
+        run_command("apt-get", *options, "update", "-q")
     return options
 
 
 def _kernel(machine: Machine) -> Path:
     options = _suite_options(machine.suite) if machine.suite else []
-    depends = _run("apt-cache", *options, "depends", f"{machine.kernel}:{machine.arch}")
+    depends = run_command("apt-cache", *options, "depends", f"{machine.kernel}:{machine.arch}")
     match = re.search(r"Depends: (linux-image-[^\s:]+)", depends)
     folder = _fetched(match[1] if match else machine.kernel, machine.arch, options)
     return next((folder / "boot").glob("vmlinuz-*"))
@@ -175,9 +180,9 @@ def prepare() -> None:
     Raises:
         VmError: apt could not.
     """
-    if "arm64" not in _run("dpkg", "--print-foreign-architectures").split():
-        _run("dpkg", "--add-architecture", "arm64")
-        _run("apt-get", "update", "-q")
+    if "arm64" not in run_command("dpkg", "--print-foreign-architectures").split():
+        run_command("dpkg", "--add-architecture", "arm64")
+        run_command("apt-get", "update", "-q")
 
 
 def _initramfs(machine: Machine, files: dict[str, Path], script: str) -> bytes:

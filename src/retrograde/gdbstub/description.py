@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from retrograde.gdbstub.registers import Register, RegisterFile
+from retrograde.gdbstub.registers import Feature, Register, RegisterFile
 
 
 def _vector(name: str, kind: str, count: int) -> str:
@@ -90,6 +90,12 @@ _TYPES = {
 }  # fmt: skip
 
 
+def _types(feature: Feature) -> str:
+    if feature.name == "org.gnu.gdb.aarch64.sve":
+        return _scalable_types(feature.registers[0].width)
+    return _TYPES.get(feature.name, "")
+
+
 def _register(register: Register) -> str:
     group = f' group="{register.group}"' if register.group else ""
     return f'<reg name="{register.name}" bitsize="{register.bits}" type="{register.type}"{group}/>'
@@ -99,10 +105,7 @@ def _lines(registers: RegisterFile) -> Iterator[str]:
     yield '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">'
     yield f"<architecture>{registers.architecture}</architecture><osabi>GNU/Linux</osabi>"
     for feature in registers.features:
-        types = _TYPES.get(feature.name, "")
-        if feature.name == "org.gnu.gdb.aarch64.sve":
-            types = _scalable_types(feature.registers[0].width)
-        yield f'<feature name="{feature.name}">{types}'
+        yield f'<feature name="{feature.name}">{_types(feature)}'
         yield from map(_register, feature.registers)
         yield "</feature>"
     yield "</target>"

@@ -25,8 +25,8 @@ _LINK = 30
 _ADDRESS = (1 << 48) - 1
 # `stp x29, x30, [sp, #...]`, with sp changed before or not: makes a frame record (Arm ARM C6.2, STP).
 _STORE_PAIR_MASK = 0xFFC07FFF
-_RETURN = bytes.fromhex("c0035fd6")
 _STORES_OF_RECORD = (0xA9807BFD, 0xA9007BFD)
+_RETURN = bytes.fromhex("c0035fd6")
 # What a signal handler returns to on arm64, which no call frame information tells of: `mov x8, #139; svc #0`
 # (arch/arm64/kernel/vdso/sigreturn.S); and where the signal frame at the stack pointer has x0 to x30, sp and pc (struct
 # rt_sigframe in arch/arm64/kernel/signal.c, struct sigcontext).
