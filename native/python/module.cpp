@@ -29,6 +29,11 @@ nb::bytes bytes_of(const std::vector<unsigned char> &data) {
     return bytes_of(data.data(), data.size());
 }
 
+nb::bytes bytes_of_registers(Tracee &tracee) {
+    const Registers registers = without_resume_flag(tracee.registers());
+    return bytes_of(&registers.raw, sizeof registers.raw);
+}
+
 Registers registers_from(const nb::bytes &bytes) {
     Registers registers;
     if (bytes.size() != sizeof registers.raw)
@@ -163,7 +168,7 @@ NB_MODULE(_core, module) {
              [](Session &session, std::uint32_t tid) {
                  Tracee &tracee = session.task(tid).tracee;
                  tracee.settle_after_call();
-                 return bytes_of(&tracee.registers().raw, sizeof(user_regs_struct));
+                 return bytes_of_registers(tracee);
              })
         .def("fp_registers",
              [](Session &session, std::uint32_t tid) { return bytes_of(session.task(tid).tracee.all_vectors()); })
@@ -210,8 +215,7 @@ NB_MODULE(_core, module) {
 
     nb::class_<Scratch>(module, "Scratch")
         .def(nb::init<Session &, std::uint32_t>(), nb::keep_alive<1, 2>())
-        .def("registers",
-             [](Scratch &scratch) { return bytes_of(&scratch.tracee().registers().raw, sizeof(user_regs_struct)); })
+        .def("registers", [](Scratch &scratch) { return bytes_of_registers(scratch.tracee()); })
         .def("set_registers",
              [](Scratch &scratch, const nb::bytes &bytes) { scratch.tracee().set_registers(registers_from(bytes)); })
         .def("fp_registers", [](Scratch &scratch) { return bytes_of(scratch.tracee().all_vectors()); })

@@ -17,7 +17,7 @@ struct Named {
 };
 
 #if defined(__x86_64__)
-constexpr std::uint64_t not_compared_flags = 0x10000 | 0x100; // RF, TF
+constexpr std::uint64_t not_compared_flags = resume_flag | 0x100; // TF
 
 std::vector<Named> place_of(const Registers &r) {
     const user_regs_struct &raw = r.raw;
@@ -65,6 +65,14 @@ bool same_place(const Registers &at, const Registers &wanted) {
     return std::memcmp(at.raw.regs, wanted.raw.regs, sizeof at.raw.regs) == 0 && at.raw.sp == wanted.raw.sp &&
            at.raw.pc == wanted.raw.pc && ((at.raw.pstate ^ wanted.raw.pstate) & ~not_compared_flags) == 0;
 #endif
+}
+
+Registers without_resume_flag(const Registers &registers) {
+    Registers shown = registers;
+#if defined(__x86_64__)
+    shown.raw.eflags &= ~resume_flag;
+#endif
+    return shown;
 }
 
 std::string describe_difference(const Registers &at, const Registers &wanted) {

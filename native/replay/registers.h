@@ -85,6 +85,7 @@ inline constexpr std::size_t call_length = 2;
 inline constexpr std::array<unsigned char, 1> breakpoint_code{0xcc};
 inline constexpr std::uint64_t breakpoint_advance = 1; // of pc where it traps
 inline constexpr int nr_restart_syscall = 219;
+inline constexpr std::uint64_t resume_flag = 1 << 16;   // RF of eflags
 inline constexpr std::size_t switch_registers = 21 * 8; // of a SWITCH row: struct pt_regs
 #else
 inline constexpr std::size_t call_length = 4;
@@ -100,6 +101,9 @@ Registers parse_registers(std::span<const unsigned char> bytes, const Registers 
 // Whether a thread with the registers `at` is where a recorded thread with `wanted` was. What the kernel or a debugger
 // changes is not compared: the resume and trap flags, the number of the last call, segment bases.
 bool same_place(const Registers &at, const Registers &wanted);
+
+// Without x86-64's resume flag, which only tells how the thread was stopped.
+Registers without_resume_flag(const Registers &registers);
 
 // The registers that differ, for people: "rax 0x1 (recorded 0x2)".
 std::string describe_difference(const Registers &at, const Registers &wanted);

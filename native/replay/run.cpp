@@ -26,8 +26,7 @@ bool is_invalid_instruction(int status) {
 // Whether the instruction at the program counter runs next, though a debug register has a breakpoint there.
 bool goes_over_breakpoint(const Registers &registers) {
 #if defined(__x86_64__)
-    constexpr std::uint64_t resume_flag = 1 << 16; // which the kernel sets where it knows of the breakpoint
-    return registers.raw.eflags & resume_flag;
+    return registers.raw.eflags & resume_flag; // the kernel sets it where it knows of the breakpoint
 #else
     (void)registers;
     return false;

@@ -175,6 +175,25 @@ def test_instructions(looked_at: Replay) -> None:
     assert dict(r.regs) == places[6]
 
 
+def test_the_instruction_before_one_that_touches_a_page_for_the_first_time(record: Record) -> None:
+    """Whoever runs there for some time is likely stopped at such an instruction: the kernel is long at work for it."""
+    with api.open(record("touches")) as recording, recording.replay() as r:
+        r.run_to("touch")
+        page = r.symbol("pages")
+        addresses = []
+        while r.memory[page + 31 * 4096] == 0:
+            addresses.append(r.regs.pc)
+            r.step()
+        r.seek(0)
+        for _ in range(32):
+            assert r.run_to(addresses[-1])
+            place = dict(r.regs)
+            assert r.step(-1) == 1
+            assert r.regs.pc == addresses[-2]
+            assert r.step() == 1
+            assert dict(r.regs) == place
+
+
 def test_the_start_and_the_end_are_no_further(looked_at: Replay) -> None:
     r = looked_at
     assert r.step(-3) == 0

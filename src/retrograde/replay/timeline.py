@@ -364,7 +364,7 @@ class Timeline:
         """Go to the moment one instruction before `target`, from a checkpoint before it.
 
         Returns:
-            Whether there was one; where not, `_is_first` says whether the checkpoint is at the very moment.
+            Whether there was one; where not, `_is_first` says whether the moment is right behind an event.
         """
         self._is_first = False
         near = self._nearer(mark, target)
@@ -379,7 +379,8 @@ class Timeline:
                 is_new_call = self._in_call(target.tid) and (stop.steps > 0 or not was_in_call)
                 steps = stop.steps if is_new_call else stop.steps - 1
                 if steps < 0:
-                    self._is_first = True
+                    # From a checkpoint that happens to be at the very moment one learns nothing.
+                    self._is_first = near.moment.event < target.event
                     return False
                 self._walk(near, steps, target.tid)
                 return True
@@ -461,7 +462,8 @@ class Timeline:
             self._restore(mark)
             part = max(away - max(away // 8, NEAR_NS), 1000)
             stop = self._run(until_event=target.event, time_limit_ns=part)
-            if stop.kind is not StopKind.TIME_LIMIT:
+            # A run likes to end where a page is touched for the first time, so it may end at the very moment.
+            if stop.kind is not StopKind.TIME_LIMIT or self._is_at(target):
                 away -= away // 4
                 continue
             nearer = self.save()
