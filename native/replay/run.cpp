@@ -39,6 +39,11 @@ bool is_step_alone(const Task &task, int status) {
            (task.tracee.was_carried_out() || hit_debug_registers(task.tracee.tid(), task.armed).empty());
 }
 
+// Whether it was told to stop, by Session::stop_running.
+bool is_interrupt(int status) {
+    return WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && status >> 16 == 0;
+}
+
 std::string signal_name(int signal) {
     const char *name = ::sigabbrev_np(signal);
     return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
@@ -303,8 +308,7 @@ bool Session::step_over_breakpoint(Task &task, const Goal &goal) {
     const auto at = std::find_if(inserted_.begin(), inserted_.end(),
                                  [&](const Inserted &inserted) { return inserted.address == pc; });
     write_code(task.tracee, pc, at->original.data(), at->original.size());
-    task.tracee.resume(Resume::step_calls);
-    const int status = wait_for(task);
+    const int status = run_one_instruction(task);
     const bool is_carried_out = is_invalid_instruction(status) && cpu_.carry_out(task.tracee);
     if (!task.tracee.is_gone())
         write_code(task.tracee, pc, breakpoint_code.data(), breakpoint_code.size());
@@ -328,8 +332,16 @@ Session::Access Session::finish_access(Task &task, const Goal &goal) {
 
 // One instruction that nobody has asked for. Returns false where that has ended in a stop.
 bool Session::step_once(Task &task, const Goal &goal) {
-    task.tracee.resume(Resume::step_calls);
-    return end_step(task, goal, wait_for(task));
+    return end_step(task, goal, run_one_instruction(task));
+}
+
+// An interrupt may have been on its way when the thread had stopped by itself: that is not its instruction's end.
+int Session::run_one_instruction(Task &task) {
+    for (;;) {
+        task.tracee.resume(Resume::step_calls);
+        if (const int status = wait_for(task); !is_interrupt(status))
+            return status;
+    }
 }
 
 // After such an instruction. Returns false where that is a stop.
@@ -676,6 +688,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         }
 
         const bool at_breakpoint = inserted_at(task, task.tracee.registers().pc()).has_value();
+        const bool was_reported = task.reported, had_moved = has_moved;
         if (at_breakpoint && focused && !task.reported) {
             task.reported = true;
             return stop({StopKind::breakpoint, task.tid, 0, task.tracee.registers().pc()});
@@ -708,9 +721,8 @@ bool Session::advance(Task &task, const Goal &goal) {
             running_tid_ = 0;
             continue;
         }
-        std::optional<Registers> match;
-        if (std::exchange(match_.is_here, false))
-            match = task.tracee.registers();
+        const bool was_match = std::exchange(match_.is_here, false);
+        const Registers before = task.tracee.registers();
         task.tracee.resume(how);
         const int status = wait_for(task);
         running_tid_ = 0;
@@ -718,9 +730,11 @@ bool Session::advance(Task &task, const Goal &goal) {
         if (has_stored_to_watched(task))
             return false;
         const bool is_finders = finder.take(status);
-        // It was told to stop before it moved.
-        if (match && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
-            match_.is_here = same_place(task.tracee.registers(), *match);
+        if (is_interrupt(status) && same_place(task.tracee.registers(), before)) { // it has not moved yet
+            match_.is_here = was_match;
+            task.reported = was_reported;
+            has_moved = had_moved;
+        }
         if (is_finders || (steps_off && is_step_alone(task, status)))
             continue;
         if (!handle_stop(task, goal, status))

@@ -289,8 +289,10 @@ Stop Session::run(const RunRequest &request) {
     running = this;
     const Timer ticks(SIGRTMIN + 6, on_tick, tick_ns, true);
     std::optional<Timer> limit;
+    std::optional<WokenAtOnce> woken_at_once;
     if (request.time_limit_ns != 0) {
         timed = this;
+        woken_at_once.emplace();
         limit.emplace(SIGRTMIN + 7, on_end_of_time, request.time_limit_ns, false);
     }
     steps_ = passes_ = steps_before_ = passes_before_ = 0;

@@ -217,6 +217,7 @@ class Session {
     bool step_over_breakpoint(Task &task, const Goal &goal);
     enum class Access { made, failed, still_to_come, ended };
     Access finish_access(Task &task, const Goal &goal);
+    int run_one_instruction(Task &task);
     bool step_once(Task &task, const Goal &goal);
     bool end_step(Task &task, const Goal &goal, int status);
     bool has_stored_to_watched(Task &task);

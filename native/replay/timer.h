@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <sched.h>
 #include <unistd.h>
 
 namespace retrograde {
@@ -33,6 +34,26 @@ class Timer {
 
   private:
     timer_t timer_{};
+};
+
+// The thread that made it is woken at once by its timers, while the CPU is a replayed thread's: otherwise that may go
+// on up to the scheduler's next tick. (It needs CAP_SYS_NICE or RLIMIT_RTPRIO.)
+class WokenAtOnce {
+  public:
+    WokenAtOnce() {
+        const sched_param lowest{1};
+        is_changed_ = ::sched_getscheduler(0) == SCHED_OTHER &&
+                      ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) == 0;
+    }
+    WokenAtOnce(const WokenAtOnce &) = delete;
+    ~WokenAtOnce() {
+        const sched_param none{0};
+        if (is_changed_ && ::sched_setscheduler(0, SCHED_OTHER, &none) != 0)
+            ::sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &none); // only CAP_SYS_NICE may take that off
+    }
+
+  private:
+    bool is_changed_;
 };
 
 } // namespace retrograde

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import random
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from retrograde.replay.backtrace import Frame
 from retrograde.replay.debuggee import BreakpointKind, Direction, StopReason
 from retrograde.replay.failures import ReplayDivergenceError
 from retrograde.replay.replay import Replay
+from retrograde.replay.timeline import Moment, Timeline
 
 Record = Callable[..., Path]
 
@@ -192,6 +195,32 @@ def test_the_instruction_before_one_that_touches_a_page_for_the_first_time(recor
             assert r.regs.pc == addresses[-2]
             assert r.step() == 1
             assert dict(r.regs) == place
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_time_that_is_measured_wrongly_changes_no_place(
+    record: Record, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """CPU time, by which a checkpoint near to a moment is chosen, is another one in each run."""
+    measured, error = Timeline.moment, random.Random(seed)
+
+    def moment(timeline: Timeline) -> Moment:
+        right = measured(timeline)
+        return replace(right, clock=max(0, right.clock + error.randint(-100_000_000, 100_000_000)))
+
+    monkeypatch.setattr(Timeline, "moment", moment)
+    with api.open(record("visits")) as recording, recording.replay() as r:
+        places = []
+        while r.run_to("visit"):
+            places.append(dict(r.regs))
+        assert len(places) == 8
+        for place in reversed(places):
+            assert r.run_to("visit", backwards=True)
+            assert dict(r.regs) == place
+            assert r.step(-3) == 3
+            assert r.step(3) == 3
+            assert dict(r.regs) == place
+        assert not r.run_to("visit", backwards=True)
 
 
 def test_the_start_and_the_end_are_no_further(looked_at: Replay) -> None:

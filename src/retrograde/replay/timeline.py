@@ -30,7 +30,7 @@ SHORTEST_TRAIL, LONGEST_TRAIL = 300, 10_000
 NEAR_NS = 8_000
 APPROACHES = 12
 # How much longer than expected a moment is looked for.
-SLACK_NS = 3_000_000
+SLACK_NS = 300_000
 
 
 def program_counter(registers: bytes) -> int:
@@ -267,29 +267,41 @@ class Timeline:
         present = self.moment()
         end = present
         for mark in self._before(present):
-            hit = self._last_hit(mark, end)
+            is_before, hit = self._last_hit(mark, end)
             if hit is not None:
                 self._go_to_hit(hit)
                 return hit.stop
-            end = mark.moment
+            if is_before:
+                end = mark.moment
         self._restore(self._marks[0])
         return None
 
-    def _last_hit(self, mark: Mark, end: Moment) -> _Hit | None:
-        """Run from a checkpoint up to a moment and return the last stop before it."""
+    def _last_hit(self, mark: Mark, end: Moment) -> tuple[bool, _Hit | None]:
+        """Run from a checkpoint up to a moment.
+
+        Returns:
+            Whether the moment came, so that the checkpoint was before it, and the last stop before it.
+        """
         self._restore(mark)
         found = None
         ordinal = 0
         while True:
             if end.registers is not None and self._is_at(end):
-                return found
-            stop = self._run(until_event=end.event, stops=True, place=end)
+                return True, found
+            try:
+                stop = self._run(until_event=end.event, stops=True, place=end)
+            except ReplayDivergenceError:
+                if mark.moment.event < end.event:
+                    raise
+                return False, None  # it was behind us already
+            if stop.kind in (StopKind.EVENT, StopKind.END) and end.registers is not None:
+                return False, None
             if stop.kind in (StopKind.EVENT, StopKind.PLACE, StopKind.END):
-                return found
+                return True, found
             if stop.kind is StopKind.INTERRUPTED:
                 raise KeyboardInterrupt
             if end.registers is not None and self._is_at(end) and stop.kind is not StopKind.WATCHPOINT:
-                return found
+                return True, found
             ordinal += 1
             if stop.kind is not StopKind.EXEC:
                 found = _Hit(mark, ordinal, stop, self.moment())
@@ -368,9 +380,7 @@ class Timeline:
         """
         self._is_first = False
         near = self._nearer(mark, target)
-        if near is None:
-            return False
-        while True:
+        while near is not None:
             self._restore(near)
             was_in_call = self._in_call(target.tid)
             stop = self._step_to(target)
@@ -384,7 +394,8 @@ class Timeline:
                     return False
                 self._walk(near, steps, target.tid)
                 return True
-            near = self.save()
+            near = self._nearer(self.save(), target)
+        return False
 
     def _step_to(self, target: Moment) -> Stop:
         """Run instruction by instruction, as many as are run at once, up to a moment."""
@@ -400,7 +411,7 @@ class Timeline:
             mark = self.save()
         self._restore(mark)
         begin = self._clock
-        found, passes = self._search(target, 0)
+        found, passes = self._search(target)
         if not found:
             return None
         away = self._clock - begin
@@ -410,16 +421,39 @@ class Timeline:
                 return turn
             self._go_to_pass(mark, target, passes)
             mark = self.save()
+            begin = self._clock
+            self._search(target)
+            away = self._clock - begin
         return self._approach(mark, target, away)
 
-    def _search(self, moment: Moment, time_limit_ns: int) -> tuple[bool, int]:
+    def _run_for(self, limit_ns: int, until_event: int, place: Moment | None = None) -> Stop:
+        """Run for so much CPU time of the program, about.
+
+        What is limited is time; where others have taken the CPU from it meanwhile, it is given the rest.
+        """
+        end, left = self._clock + limit_ns, limit_ns
+        while True:
+            stop = self._run(until_event=until_event, place=place, time_limit_ns=left)
+            before, left = left, end - self._clock
+            is_enough = left < limit_ns // 16 + NEAR_NS
+            if is_enough or left > before - before // 8 or stop.kind is not StopKind.TIME_LIMIT:
+                return stop
+
+    def _search(self, moment: Moment, limit_ns: int = 0) -> tuple[bool, int]:
         """Run from the present to a later moment.
 
+        Args:
+            moment: the moment.
+            limit_ns: CPU time after which it is taken not to come; 0: none.
+
         Returns:
-            Whether it came in time, and how often its instruction was about to run before.
+            Whether it came in time, and how often its instruction was about to run before; that only without a limit.
         """
         try:
-            stop = self._run(until_event=moment.event, place=moment, time_limit_ns=time_limit_ns)
+            if limit_ns:
+                stop = self._run_for(limit_ns, moment.event, moment)
+            else:
+                stop = self._run(until_event=moment.event, place=moment)
         except ReplayDivergenceError:
             # It was behind us already, and where a signal struck was not looked for meanwhile.
             return False, 0
@@ -461,7 +495,7 @@ class Timeline:
                 break
             self._restore(mark)
             part = max(away - max(away // 8, NEAR_NS), 1000)
-            stop = self._run(until_event=target.event, time_limit_ns=part)
+            stop = self._run_for(part, target.event)
             # A run likes to end where a page is touched for the first time, so it may end at the very moment.
             if stop.kind is not StopKind.TIME_LIMIT or self._is_at(target):
                 away -= away // 4
