@@ -16,8 +16,9 @@ namespace retrograde {
 
 namespace {
 
-// A divergence that stays costs this much more, before it is told.
-constexpr std::uint64_t most_search_ns = 10'000'000'000;
+// A divergence that stays costs this much CPU time more, the replayer's and the replayed, before it is told; on a busy
+// machine this much time.
+constexpr std::uint64_t most_search_cpu_ns = 10'000'000'000, most_search_ns = 60'000'000'000;
 constexpr unsigned most_tries = 10'000;
 // A place that was moved, and that led to a divergence sooner than before, was likely right as it was.
 constexpr unsigned tries_of_a_bad_sign = 20;
@@ -205,15 +206,19 @@ void Session::note_match() {
 bool Session::try_next_match() {
     const CounterMode others_may_read_clocks(true);
     Search &search = *search_;
+    const std::uint64_t now = read_clock_ns(CLOCK_MONOTONIC), own_cpu = read_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     if (search.tries == 0) {
-        search.end_ns = read_clock_ns(CLOCK_MONOTONIC) + most_search_ns;
+        search.begin_ns = now;
+        search.begin_own_cpu_ns = own_cpu;
         std::erase_if(search.doubtful, [](const auto &place) { return !place.second.checkpoint; });
     } else if (!search.is_found) {
         search.doubtful.erase(search.tried);
     } else if (next_ < search.event) {
         search.doubtful[search.tried].tries += tries_of_a_bad_sign;
     }
-    if (search.doubtful.empty() || search.tries == most_tries || read_clock_ns(CLOCK_MONOTONIC) > search.end_ns)
+    search.replayed_cpu_ns += search.tries == 0 ? 0 : cpu_time_ns(); // those that were made for this try
+    if (search.doubtful.empty() || search.tries == most_tries || now - search.begin_ns > most_search_ns ||
+        own_cpu - search.begin_own_cpu_ns + search.replayed_cpu_ns > most_search_cpu_ns)
         return false;
     // Of those that were tried least, the last.
     const auto next = std::min_element(search.doubtful.rbegin(), search.doubtful.rend(),

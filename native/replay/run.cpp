@@ -729,12 +729,12 @@ bool Session::advance(Task &task, const Goal &goal) {
         stepped_ = stepping;
         if (has_stored_to_watched(task))
             return false;
-        const bool is_finders = finder.take(status);
         if (is_interrupt(status) && same_place(task.tracee.registers(), before)) { // it has not moved yet
             match_.is_here = was_match;
             task.reported = was_reported;
             has_moved = had_moved;
         }
+        const bool is_finders = finder.take(status);
         if (is_finders || (steps_off && is_step_alone(task, status)))
             continue;
         if (!handle_stop(task, goal, status))

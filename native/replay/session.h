@@ -197,7 +197,8 @@ class Session {
         std::uint64_t tried = ~0ull;                  // event whose next match is
         bool is_found = false;                        // and it has come
         unsigned tries = 0;
-        std::uint64_t end_ns = 0; // on the clock: then it is given up
+        std::uint64_t begin_ns = 0, begin_own_cpu_ns = 0; // of its tries
+        std::uint64_t replayed_cpu_ns = 0;                // that the tries have taken
     };
 
     // run.cpp: a thread from one event to the next

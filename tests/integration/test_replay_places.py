@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,11 +72,19 @@ def turns(capture_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return _recorded(capture_program, "alarms_in_same_turns", tmp_path_factory.mktemp("turns") / "turns")
 
 
-def test_a_place_in_the_wrong_turn_of_a_loop_is_found_again(turns: Path) -> None:
-    """Whoever looks at the run forwards and backwards sees the turns that were recorded, from the first look on."""
-    with api.open(turns) as recording, recording.replay() as r:
-        printed = list(recording.events("evt.type = write"))
-        assert len(printed) == 6
-        for event in (*printed, *reversed(printed)):
-            r.seek(event.seq)
-            assert r.memory[event.args[1] : event.args[1] + event.args[2]] == event.memory(1)
+@pytest.mark.parametrize("others", [0, 4])
+def test_a_place_in_the_wrong_turn_of_a_loop_is_found_again(turns: Path, others: int) -> None:
+    """Whoever looks at the run forwards and backwards sees the turns that were recorded, from the first look on.
+
+    Rounds are counted right, too, where other programs are in the way: the replay is interrupted at other moments then.
+    """
+    with contextlib.ExitStack() as stack, api.open(turns) as recording:
+        for _ in range(others):
+            other = stack.enter_context(subprocess.Popen(["sh", "-c", "while :; do :; done"]))
+            stack.callback(other.kill)
+        with recording.replay() as r:
+            printed = list(recording.events("evt.type = write"))
+            assert len(printed) == 6
+            for event in (*printed, *reversed(printed)):
+                r.seek(event.seq)
+                assert r.memory[event.args[1] : event.args[1] + event.args[2]] == event.memory(1)
