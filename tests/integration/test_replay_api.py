@@ -20,6 +20,7 @@ from tests.support.gdb_runs import needs_gdb
 
 pytest.importorskip("retrograde.replay._core", reason="the replayer's Python module is not built", exc_type=ImportError)
 
+from retrograde.replay import timeline
 from retrograde.replay.backtrace import Frame
 from retrograde.replay.debuggee import BreakpointKind, Direction, StopReason
 from retrograde.replay.failures import ReplayDivergenceError
@@ -204,11 +205,12 @@ def test_time_that_is_measured_wrongly_changes_no_place(
     """CPU time, by which a checkpoint near to a moment is chosen, is another one in each run."""
     measured, error = Timeline.moment, random.Random(seed)
 
-    def moment(timeline: Timeline) -> Moment:
-        right = measured(timeline)
-        return replace(right, clock=max(0, right.clock + error.randint(-100_000_000, 100_000_000)))
+    def moment(moved: Timeline) -> Moment:
+        right = measured(moved)
+        return replace(right, clock=max(0, right.clock + error.randint(-10_000_000, 10_000_000)))
 
     monkeypatch.setattr(Timeline, "moment", moment)
+    monkeypatch.setattr(timeline, "CHECKPOINT_NS", 5_000_000)
     with api.open(record("visits")) as recording, recording.replay() as r:
         places = []
         while r.run_to("visit"):
@@ -221,6 +223,15 @@ def test_time_that_is_measured_wrongly_changes_no_place(
             assert r.step(3) == 3
             assert dict(r.regs) == place
         assert not r.run_to("visit", backwards=True)
+
+
+def test_a_breakpoint_is_told_once_though_time_is_up_beside_it(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "CHECKPOINT_NS", 30_000)
+    with api.open(record("visits", "-DVISITS=1000", "-DTURNS=2000")) as recording, recording.replay() as r:
+        visits = []
+        while r.run_to("visit"):
+            visits.append(r.regs.arguments[0])
+        assert visits == list(range(1000))
 
 
 def test_the_start_and_the_end_are_no_further(looked_at: Replay) -> None:

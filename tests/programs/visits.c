@@ -1,5 +1,10 @@
-/* Comes by one function eight times, some 50 ms apart, with one call halfway. */
+/* Comes by one function VISITS times, with TURNS of a loop before each, and a call halfway. */
 #include <unistd.h>
+
+#ifndef VISITS
+#define VISITS 8
+#define TURNS 2500000
+#endif
 
 static int visits;
 
@@ -8,11 +13,11 @@ static void visit(int number) {
 }
 
 int main(void) {
-    for (int i = 0; i < 8; i++) {
-        for (volatile int j = 0; j < 25000000; j++)
+    for (int i = 0; i < VISITS; i++) {
+        for (volatile int j = 0; j < TURNS; j++)
             continue;
         visit(i);
-        if (i == 3)
+        if (i == VISITS / 2)
             getppid();
     }
     return 0;
