@@ -398,8 +398,11 @@ Stop Session::run_on() {
         }
         watched_.reset();
         const bool starts = here.kind == RG_START;
-        const std::uint32_t stepped = stepped_ && request_.step_tid == task.tid ? task.tid : 0;
-        const bool is_change = here.kind == RG_WRITTEN, is_switch = here.kind == RG_SWITCH;
+        // What is left of an instruction that makes a call or traps; or a signal, which leads to its handler.
+        const bool is_step =
+            (here.kind == RG_SYSCALL && task.in_call) || here.kind == RG_TRAP || here.kind == RG_SIGNAL;
+        const std::uint32_t stepped = is_step && request_.step_tid == task.tid ? task.tid : 0;
+        const bool is_change = here.kind == RG_WRITTEN;
         const bool is_others = task.pid != options_.focus;
         apply(here, task);
         const std::uint64_t seq = next_++;
@@ -415,8 +418,7 @@ Stop Session::run_on() {
                 return {StopKind::exec, task.tid};
             continue;
         }
-        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && !is_switch &&
-            ++steps_ >= request_.steps)
+        if (stepped != 0 && tasks_.contains(stepped) && !tasks_.at(stepped).in_call && ++steps_ >= request_.steps)
             return {StopKind::step, stepped};
     }
     return {StopKind::end, current_task()};

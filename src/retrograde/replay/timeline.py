@@ -133,7 +133,7 @@ class Timeline:
         if self.session.next_event != moment.event:
             return False
         if moment.registers is None:
-            return True
+            return self.moment().registers is None
         return any(tid == moment.tid for _, tid, _, _ in self.session.threads()) and self.session.is_at(
             moment.tid, moment.registers
         )
@@ -381,21 +381,30 @@ class Timeline:
         self._is_first = False
         near = self._nearer(mark, target)
         while near is not None:
+            # From a checkpoint that happens to be at the very moment one learns nothing.
+            may_be_first = near.moment.event < target.event
             self._restore(near)
-            was_in_call = self._in_call(target.tid)
+            if self._in_call(target.tid):
+                near = self._behind_call(target)
+                if near is None:
+                    self._is_first = may_be_first
+                    return False
             stop = self._step_to(target)
             if stop.kind is not StopKind.STEP:
                 # The instruction of a system call is not counted while the call has not been answered.
-                is_new_call = self._in_call(target.tid) and (stop.steps > 0 or not was_in_call)
-                steps = stop.steps if is_new_call else stop.steps - 1
+                steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
                 if steps < 0:
-                    # From a checkpoint that happens to be at the very moment one learns nothing.
-                    self._is_first = near.moment.event < target.event
+                    self._is_first = may_be_first
                     return False
                 self._walk(near, steps, target.tid)
                 return True
             near = self._nearer(self.save(), target)
         return False
+
+    def _behind_call(self, target: Moment) -> Mark | None:
+        """Return a checkpoint where the thread of a moment has left the call that it is in; None if not before it."""
+        stop = self._run(until_event=target.event, step_tid=target.tid, place=target)
+        return None if stop.kind is not StopKind.STEP or self._is_at(target) else self.save()
 
     def _step_to(self, target: Moment) -> Stop:
         """Run instruction by instruction, as many as are run at once, up to a moment."""
