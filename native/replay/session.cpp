@@ -639,8 +639,13 @@ void Session::apply_call(const Event &event, Task &task) {
     const bool succeeded = event.result >= 0 || event.result < -4095;
     if (event.nr == SYS_rt_sigreturn)
         return return_from_signal(event, task);
-    if (succeeded && AddressSpace::performs(event.nr))
+    if (succeeded && AddressSpace::performs(event.nr)) {
         task.space->perform(tracee, event, shared_, {images_.get(), cpu_});
+        if (task.space == inserted_space_) { // there may be other code now
+            remove_breakpoints();
+            insert_breakpoints();
+        }
+    }
     write_results(event, task);
     if (verify)
         compare_memory(event, task, false);

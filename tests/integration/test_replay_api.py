@@ -225,6 +225,20 @@ def test_time_that_is_measured_wrongly_changes_no_place(
         assert not r.run_to("visit", backwards=True)
 
 
+def test_code_that_is_not_mapped_yet_is_run_to(looked_at: Replay) -> None:
+    r = looked_at
+    assert r.run_to("main")
+    assert r.run_to("signal")  # before anything else stops the run
+    address, place = r.regs.pc, dict(r.regs)
+    for _ in range(2):
+        r.seek(0)
+        assert r.run_to(address)
+        assert dict(r.regs) == place
+        r.seek_end()
+        assert r.run_to(address, backwards=True)
+        assert dict(r.regs) == place
+
+
 def test_a_breakpoint_is_told_once_though_time_is_up_beside_it(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "CHECKPOINT_NS", 30_000)
     with api.open(record("visits", "-DVISITS=1000", "-DTURNS=2000")) as recording, recording.replay() as r:
