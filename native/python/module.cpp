@@ -34,6 +34,11 @@ nb::bytes bytes_of_registers(Tracee &tracee) {
     return bytes_of(&registers.raw, sizeof registers.raw);
 }
 
+std::vector<unsigned char> bytes_from(const nb::bytes &bytes) {
+    const auto *data = reinterpret_cast<const unsigned char *>(bytes.c_str());
+    return {data, data + bytes.size()};
+}
+
 Registers registers_from(const nb::bytes &bytes) {
     Registers registers;
     if (bytes.size() != sizeof registers.raw)
@@ -79,7 +84,8 @@ Session *open_session(const std::string &folder, const std::set<std::uint32_t> &
 
 Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, std::uint64_t steps,
          std::uint64_t time_limit_ns, bool stops,
-         const std::optional<std::tuple<std::uint32_t, std::uint64_t, nb::bytes>> &place, std::uint64_t pass) {
+         const std::optional<std::tuple<std::uint32_t, std::uint64_t, nb::bytes, nb::bytes>> &place,
+         std::uint64_t pass) {
     RunRequest request;
     request.until_event = until_event;
     request.step_tid = step_tid;
@@ -87,7 +93,8 @@ Stop run(Session &session, std::uint64_t until_event, std::uint32_t step_tid, st
     request.time_limit_ns = time_limit_ns;
     request.stops = stops;
     if (place)
-        request.place = {std::get<0>(*place), std::get<1>(*place), registers_from(std::get<2>(*place)), pass};
+        request.place = {std::get<0>(*place), std::get<1>(*place), registers_from(std::get<2>(*place)),
+                         bytes_from(std::get<3>(*place)), pass};
     nb::gil_scoped_release others;
     return session.run(request);
 }
@@ -202,11 +209,12 @@ NB_MODULE(_core, module) {
         .def("mark_reported", &Session::mark_reported)
         .def("mark_told", &Session::mark_told)
         .def("is_at",
-             [](Session &session, std::uint32_t tid, const nb::bytes &registers) {
+             [](Session &session, std::uint32_t tid, const nb::bytes &registers, const nb::bytes &stack) {
                  Tracee &tracee = session.task(tid).tracee;
                  tracee.settle_after_call();
-                 return tracee.is_at(registers_from(registers));
+                 return tracee.is_at(registers_from(registers)) && tracee.has_stack(bytes_from(stack));
              })
+        .def("stack", [](Session &session, std::uint32_t tid) { return bytes_of(session.task(tid).tracee.stack()); })
         .def("cpu_time_ns", &Session::cpu_time_ns)
         .def("checkpoint", &Session::checkpoint, nb::call_guard<nb::gil_scoped_release>())
         .def("restore", &Session::restore, nb::call_guard<nb::gil_scoped_release>())

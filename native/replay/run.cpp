@@ -125,7 +125,7 @@ bool Session::is_at_asked_place(Task &task) const {
     if (!looks_for_place(task))
         return false;
     const RunRequest::Place &place = *request_.place;
-    return place.pass == 0 ? task.tracee.is_at(place.registers)
+    return place.pass == 0 ? task.tracee.is_at(place.registers) && task.tracee.has_stack(place.stack)
                            : passes_ == place.pass && task.tracee.registers().pc() == place.registers.pc();
 }
 

@@ -90,6 +90,7 @@ struct RunRequest {
         std::uint32_t tid;
         std::uint64_t event;
         Registers registers;
+        std::vector<unsigned char> stack; // Tracee::stack(); empty: whatever it is
         // Not 0: where it comes to their program counter for the pass-th time instead, the place where it begins apart.
         std::uint64_t pass = 0;
     };

@@ -101,6 +101,21 @@ const Registers &Tracee::registers() {
     return registers_;
 }
 
+std::vector<unsigned char> Tracee::stack() {
+#if defined(__x86_64__)
+    constexpr std::uint64_t red_zone = 128; // System V ABI, AMD64 supplement, 3.2.2
+#else
+    constexpr std::uint64_t red_zone = 0;
+#endif
+    std::vector<unsigned char> bytes(red_zone + 4096);
+    bytes.resize(read_memory(tid_, registers().sp() - red_zone, bytes.data(), bytes.size()));
+    return bytes;
+}
+
+bool Tracee::has_stack(const std::vector<unsigned char> &stack) {
+    return stack.empty() || this->stack() == stack;
+}
+
 void Tracee::set_registers(const Registers &registers) {
     registers_ = registers;
     valid_ = dirty_ = true;

@@ -79,6 +79,9 @@ class Tracee {
     void forget_exclusive();
     // Whether it is where the registers were these.
     bool is_at(const Registers &place);
+    // What it has on its stack nearby: 4 KiB, less at the stack's end, and x86-64's red zone.
+    std::vector<unsigned char> stack();
+    bool has_stack(const std::vector<unsigned char> &stack); // or that is empty
     // Whether an instruction lies between a load-exclusive and its store-exclusive, or is the latter.
     bool has_exclusive_around(std::uint64_t pc) const;
     // The last stop was made up: the kernel says nothing of it.

@@ -225,6 +225,27 @@ def test_time_that_is_measured_wrongly_changes_no_place(
         assert not r.run_to("visit", backwards=True)
 
 
+def test_turns_of_a_loop_with_the_same_registers(record: Record) -> None:
+    with api.open(record("same_turns")) as recording, recording.replay() as r:
+
+        def seen() -> tuple[int, dict[str, int]]:
+            return r.memory.integer(r.symbol("visits"), 4), dict(r.regs)
+
+        turns = []
+        while r.run_to("visit"):
+            turns.append(seen())
+        assert [visits for visits, _ in turns] == list(range(12))
+        assert turns[5][1] == turns[6][1], "the registers tell them apart: the test is of no use"
+        for turn in reversed(turns):
+            assert r.run_to("visit", backwards=True)
+            assert seen() == turn
+        for turn in turns[1:]:
+            assert r.run_to("visit")
+            assert r.step(-1) == 1
+            assert r.step() == 1
+            assert seen() == turn
+
+
 def test_code_that_is_not_mapped_yet_is_run_to(looked_at: Replay) -> None:
     r = looked_at
     assert r.run_to("main")

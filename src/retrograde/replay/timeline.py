@@ -1,7 +1,7 @@
 """Moving a replay in time: forwards by running it, backwards by running it again from a checkpoint.
 
-A moment is told by how many events have happened and by the registers of the thread that runs between them, since no
-counter of instructions is there. Going back to a moment is: restore a checkpoint before it, run until so many events
+A moment is told by how many events have happened and by the registers and the stack of the thread that runs between
+them, since no counter of instructions is there. Going back to a moment is: restore a checkpoint before it, run until so many events
 have happened and the registers are those. Going back to the last breakpoint hit is: run from a checkpoint up to the
 present, remember the last hit, and run there again.
 """
@@ -9,7 +9,7 @@ present, remember the last hit, and run there again.
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from retrograde.errors import RetrogradeError, UsageError
 from retrograde.replay._core import Checkpoint, Session, Stop, StopKind
@@ -47,6 +47,7 @@ class Moment:
         event: events that have happened.
         tid: the thread that runs.
         registers: its general registers (NT_PRSTATUS); None where it has reached the event, which is about to happen.
+        stack: what it has on its stack nearby; empty where that is not known, or does not count.
         clock: CPU time of the program since its start, ns, as measured once: about right.
         told: whether the event is a signal or an end that has been told of.
     """
@@ -56,6 +57,16 @@ class Moment:
     registers: bytes | None
     clock: int = field(compare=False)
     told: bool = False
+    stack: bytes = field(default=b"", compare=False)
+
+
+def _aims(moment: Moment) -> list[Moment]:
+    """Return what to look for: the moment, and where that does not come again, any with its registers.
+
+    In loops whose turns leave the same in all registers the stack tells them apart. Some of it may be another one in
+    each run: what is left there of vectors that the dynamic linker has saved by xsavec (Intel SDM volume 1, 13.6).
+    """
+    return [moment, replace(moment, stack=b"")] if moment.stack else [moment]
 
 
 @dataclass(slots=True)
@@ -123,8 +134,9 @@ class Timeline:
         tid = session.current_task()
         if tid == 0:
             return Moment(session.next_event, 0, None, self._clock, self._told)
-        registers = None if self._in_call(tid) or self._told else session.registers(tid)
-        return Moment(session.next_event, tid, registers, self._clock, self._told)
+        if self._in_call(tid) or self._told:
+            return Moment(session.next_event, tid, None, self._clock, self._told)
+        return Moment(session.next_event, tid, session.registers(tid), self._clock, stack=session.stack(tid))
 
     def _in_call(self, tid: int) -> bool:
         return any(in_call for _, other, _, in_call in self.session.threads() if other == tid)
@@ -135,7 +147,7 @@ class Timeline:
         if moment.registers is None:
             return self.moment().registers is None
         return any(tid == moment.tid for _, tid, _, _ in self.session.threads()) and self.session.is_at(
-            moment.tid, moment.registers
+            moment.tid, moment.registers, moment.stack
         )
 
     # ---- checkpoints ----
@@ -211,7 +223,7 @@ class Timeline:
     ) -> Stop:
         target = None
         if place is not None and place.registers is not None:
-            target = (place.tid, place.event, place.registers)
+            target = (place.tid, place.event, place.registers, place.stack)
         try:
             stop = self.session.run(until_event, step_tid, steps, time_limit_ns, stops, target, pass_)
         finally:
@@ -264,15 +276,17 @@ class Timeline:
 
     def backward(self) -> Stop | None:
         """Go back to the last moment at which a breakpoint, a watchpoint or a signal stops; None at the very start."""
-        present = self.moment()
-        end = present
-        for mark in self._before(present):
-            is_before, hit = self._last_hit(mark, end)
-            if hit is not None:
-                self._go_to_hit(hit)
-                return hit.stop
-            if is_before:
-                end = mark.moment
+        for present in _aims(self.moment()):
+            end = present
+            for mark in self._before(present):
+                is_before, hit = self._last_hit(mark, end)
+                if hit is not None:
+                    self._go_to_hit(hit)
+                    return hit.stop
+                if is_before:
+                    end = mark.moment
+            if end is not present:
+                break
         self._restore(self._marks[0])
         return None
 
@@ -360,9 +374,12 @@ class Timeline:
     def _go_back_from(self, target: Moment) -> None:
         """Go to the moment one instruction before another one."""
         while target.event > self._marks[0].moment.event:
-            for mark in self._before(target):
-                if self._go_before(target, mark):
-                    return
+            for aim in _aims(target):
+                for mark in self._before(aim):
+                    if self._go_before(aim, mark):
+                        return
+                    if self._is_first:
+                        break
                 if self._is_first:
                     break
             # No instruction was run since the event before it: that event's own is the one.
