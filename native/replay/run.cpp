@@ -376,6 +376,8 @@ class Session::PlaceFinder {
     PlaceFinder(const PlaceFinder &) = delete;
     ~PlaceFinder() { take_out(); }
 
+    // Whether it sees by itself where the thread comes to its place.
+    bool sees() const { return jump_ || is_tracing_; }
     bool is_in() const { return jump_ != nullptr; }
     const std::optional<RepeatedString> &string() const { return string_; }
 
@@ -482,6 +484,8 @@ class Session::PlaceFinder {
             is_tracing_ = false;
             session_.passes_++;
             put_in_before(here);
+            if (!jump_)
+                session_.passes_--; // its debug register counts it
         } else if (traced_.size() > most_steps) {
             is_tracing_ = false;
             trace_again_at_ = 4 * session_.place_misses_;
@@ -704,7 +708,7 @@ bool Session::advance(Task &task, const Goal &goal) {
         if (goes_singly)
             how = Resume::step_calls;
         // Who goes step by step looks after each: a breakpoint would be told of in place of a step.
-        arm(task, hardware_for(task, goal, !goes_singly && !finder.is_in() && !stepping));
+        arm(task, hardware_for(task, goal, !goes_singly && !finder.sees() && !stepping));
         has_moved = true;
         if (at_breakpoint) {
             match_.is_here = false;
@@ -792,16 +796,16 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
     if (const auto hits = hits_of(task); !hits.empty()) {
         forget_hits(task.tracee.tid());
         const Breakpoint *watched = nullptr;
-        bool is_breakpoint = false;
+        bool is_breakpoint = false, is_pass = false; // the recorded place may be at the same instruction
         for (const Breakpoint &piece : hits) {
             if (is_watchpoint(piece)) {
                 watched = watched ? watched : &piece;
                 continue;
             }
             is_breakpoint = true;
-            if (looks_for_place(task) && piece.address == request_.place->registers.pc())
-                passes_++;
+            is_pass |= looks_for_place(task) && piece.address == request_.place->registers.pc();
         }
+        passes_ += is_pass;
         const Access access = watched && is_access_to_come ? finish_access(task, goal) : Access::made;
         if (access == Access::ended || access == Access::still_to_come)
             return access == Access::still_to_come;
