@@ -1,11 +1,6 @@
 /* Comes by one function VISITS times, with TURNS of a loop before each, and a call halfway. */
 #include <unistd.h>
 
-#ifndef VISITS
-#define VISITS 8
-#define TURNS 2500000
-#endif
-
 static int visits;
 
 static void visit(int number) {
