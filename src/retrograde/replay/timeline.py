@@ -1,9 +1,9 @@
 """Moving a replay in time: forwards by running it, backwards by running it again from a checkpoint.
 
 A moment is told by how many events have happened and by the registers and the stack of the thread that runs between
-them, since no counter of instructions is there. Going back to a moment is: restore a checkpoint before it, run until so many events
-have happened and the registers are those. Going back to the last breakpoint hit is: run from a checkpoint up to the
-present, remember the last hit, and run there again.
+them, since no counter of instructions is there. Going back to a moment is: restore a checkpoint before it, run until so
+many events have happened and those are the same. Going back to the last breakpoint hit is: run from a checkpoint up to
+the present, remember the last hit, and run there again.
 """
 
 from __future__ import annotations
