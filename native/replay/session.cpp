@@ -286,8 +286,7 @@ Stop Session::run(const RunRequest &request) {
     } cleanup{*this};
     tick_event_ = ~0ull;
     constexpr std::uint64_t tick_ns = 500'000'000;
-    constexpr std::uint64_t exact_limit_ns =
-        50'000'000; // calls take a tenth longer so: not where a tick does not matter
+    constexpr std::uint64_t exact_limit_ns = 50'000'000; // for longer ones, calls need not take a tenth longer
     running = this;
     const Timer ticks(SIGRTMIN + 6, on_tick, tick_ns, true);
     std::optional<Timer> limit;

@@ -227,6 +227,29 @@ def test_time_that_is_measured_wrongly_changes_no_place(
         assert not r.run_to("visit", backwards=True)
 
 
+def test_what_happens_at_an_event_is_one_step(looked_at: Replay) -> None:
+    r = looked_at
+    call = next(iter(r.recording.events("evt.type = getppid")))
+    r.seek(call)
+    assert r.step() == 1
+    assert r.event == call.seq + 1
+    assert r.regs.result == call.result
+    assert r.memory[r.regs.pc - len(CALL) : r.regs.pc] == CALL
+    assert r.step(-1) == 1
+    assert r.event == call.seq
+    assert r.memory[r.regs.pc : r.regs.pc + len(CALL)] == CALL
+
+    r.run_to("handler")
+    handler = dict(r.regs)
+    assert r.step(-1) == 1
+    before = dict(r.regs)
+    assert r.place().function != "handler"
+    assert r.step() == 1
+    assert dict(r.regs) == handler
+    assert r.step(-1) == 1
+    assert dict(r.regs) == before
+
+
 def test_turns_of_a_loop_with_the_same_registers(record: Record) -> None:
     with api.open(record("same_turns")) as recording, recording.replay() as r:
 

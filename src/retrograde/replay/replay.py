@@ -369,7 +369,8 @@ class Replay:
     def step(self, count: int = 1) -> int:
         """Run so many instructions of :attr:`thread`, backwards where the number is negative.
 
-        A system call is one, and so is what happens at its event. Other threads run where the recording says so.
+        A system call is one, and so is a signal, which leads to its handler. Other threads run where the recording says
+        so.
 
         Returns:
             How many were run; fewer where the run begins or ends before.
