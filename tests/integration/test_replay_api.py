@@ -227,6 +227,36 @@ def test_time_that_is_measured_wrongly_changes_no_place(
         assert not r.run_to("visit", backwards=True)
 
 
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_walk_at_random_comes_to_the_same_places(looked_at: Replay, seed: int) -> None:
+    """Steps and breakpoints in both directions, against a list made by going forwards once."""
+    r, choice = looked_at, random.Random(seed)
+    r.run_to("main")
+    places: list[tuple[int, dict[str, int]]] = []
+    while len(places) < 1200:
+        places.append((r.event, {name: value for name, value in r.regs.items() if name != "orig_rax"}))
+        assert r.step() == 1
+    r.seek(0)
+    r.run_to("main")
+    at = 0
+    for _ in range(40):
+        steps = choice.randint(-min(60, at), min(60, len(places) - 1 - at))
+        address = choice.choice(places)[1][PC]
+        later = [place for place in range(at + 1, len(places)) if places[place][1][PC] == address]
+        earlier = [place for place in range(at) if places[place][1][PC] == address]
+        match choice.choice("sfb"):
+            case "f" if later:
+                assert r.run_to(address)
+                at = later[0]
+            case "b" if earlier:
+                assert r.run_to(address, backwards=True)
+                at = earlier[-1]
+            case _:
+                assert r.step(steps) == abs(steps)
+                at += steps
+        assert (r.event, {name: value for name, value in r.regs.items() if name != "orig_rax"}) == places[at]
+
+
 def test_what_happens_at_an_event_is_one_step(looked_at: Replay) -> None:
     r = looked_at
     call = next(iter(r.recording.events("evt.type = getppid")))
