@@ -228,10 +228,7 @@ NB_MODULE(_core, module) {
              [](Scratch &scratch, const nb::bytes &bytes) { scratch.tracee().set_registers(registers_from(bytes)); })
         .def("fp_registers", [](Scratch &scratch) { return bytes_of(scratch.tracee().all_vectors()); })
         .def("set_fp_registers",
-             [](Scratch &scratch, const nb::bytes &bytes) {
-                 const auto *data = reinterpret_cast<const unsigned char *>(bytes.c_str());
-                 scratch.tracee().set_all_vectors({data, bytes.size()});
-             })
+             [](Scratch &scratch, const nb::bytes &bytes) { scratch.tracee().set_all_vectors(bytes_from(bytes)); })
         .def("set_tls", [](Scratch &scratch, std::uint64_t value) { scratch.tracee().set_tls(value); })
         .def("read_memory", [](Scratch &scratch, std::uint64_t address,
                                std::size_t length) { return read_bytes(scratch.tracee().tid(), address, length); })

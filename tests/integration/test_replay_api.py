@@ -231,10 +231,14 @@ def test_time_that_is_measured_wrongly_changes_no_place(
 def test_a_walk_at_random_comes_to_the_same_places(looked_at: Replay, seed: int) -> None:
     """Steps and breakpoints in both directions, against a list made by going forwards once."""
     r, choice = looked_at, random.Random(seed)
+
+    def here() -> tuple[int, dict[str, int]]:
+        return r.event, {name: value for name, value in r.regs.items() if name != "orig_rax"}
+
     r.run_to("main")
     places: list[tuple[int, dict[str, int]]] = []
     while len(places) < 1200:
-        places.append((r.event, {name: value for name, value in r.regs.items() if name != "orig_rax"}))
+        places.append(here())
         assert r.step() == 1
     r.seek(0)
     r.run_to("main")
@@ -254,7 +258,7 @@ def test_a_walk_at_random_comes_to_the_same_places(looked_at: Replay, seed: int)
             case _:
                 assert r.step(steps) == abs(steps)
                 at += steps
-        assert (r.event, {name: value for name, value in r.regs.items() if name != "orig_rax"}) == places[at]
+        assert here() == places[at]
 
 
 def test_what_happens_at_an_event_is_one_step(looked_at: Replay) -> None:
