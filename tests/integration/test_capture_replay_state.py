@@ -16,7 +16,7 @@ import pytest
 import retrograde as api
 from retrograde.events import Event, Kind, SegmentFlag
 from tests.support.capturing import capture, sound_events
-from tests.support.commands import compiled
+from tests.support.commands import compiled, retrograde
 
 PAGE = 4096
 REGISTERS, FPREGISTERS, MAPS, MEMORY, HANDLER_REGISTERS, HANDLER_FPREGISTERS = 21, 22, 24, 25, 26, 27
@@ -254,6 +254,15 @@ def test_threads_share_a_cpu(capture_program: Path, tmp_path: Path, as_root: Non
     ]
     assert [event.result for event in answered] == [0, -errno.ENOSYS]
     assert answered[0].args[1] == 128
+
+
+def test_the_only_cpu_is_shared_with_the_capture(capture_program: Path, tmp_path: Path, as_root: None) -> None:
+    """The capture, which goes first there, lets a thread run that is on its way into a handler."""
+    words = [capture_program, "--quiet", "--grade", "replay", "--output", tmp_path / "r", "--"]
+    cpu = str(min(os.sched_getaffinity(0)))
+    subprocess.run(["taskset", "-c", cpu, *words, compiled("wandered", tmp_path)], check=True, timeout=60)
+    done = retrograde("replay", "--check", str(tmp_path / "r"))
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_single_thread_has_no_switches(capture_program: Path, tmp_path: Path, as_root: None) -> None:
