@@ -163,7 +163,11 @@ NB_MODULE(_core, module) {
         .def_prop_ro("damage", [](Session &session) { return session.events().damage(); })
         .def_prop_rw("focus", &Session::focus, &Session::set_focus)
         .def("current_task", &Session::current_task)
-        .def("event_before", &Session::event_before)
+        .def("event_before",
+             [](Session &session, std::uint64_t event, std::uint32_t tid) {
+                 const auto before = session.event_before(event, tid);
+                 return before ? std::optional(std::tuple(before->event, before->tid, before->is_step)) : std::nullopt;
+             })
         .def("threads",
              [](Session &session) {
                  std::vector<std::tuple<std::uint32_t, std::uint32_t, std::string, bool>> all;
@@ -206,6 +210,7 @@ NB_MODULE(_core, module) {
              [](Session &session, int kind, std::uint64_t address, std::uint64_t length) {
                  session.remove_breakpoint({static_cast<BreakpointKind>(kind), address, length});
              })
+        .def("forget_reported", &Session::forget_reported)
         .def("mark_reported", &Session::mark_reported)
         .def("mark_told", &Session::mark_told)
         .def("is_at",

@@ -87,16 +87,24 @@ void forget_hits(pid_t tid) {
     ::ptrace(PTRACE_POKEUSER, tid, register_offset(6), 0ul);
 }
 
-// The kernel takes a trap that DR6 says nothing of for INT1's (arch/x86/kernel/traps.c: exc_debug_user).
-std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc) {
+// The kernel takes a trap that DR6 says nothing of for INT1's, and one with an old BS in it for a step's
+// (arch/x86/kernel/traps.c: exc_debug_user, get_si_code).
+std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, const Registers &registers) {
+    constexpr std::uint64_t trap_flag = 1 << 8;
+    const bool steps_itself = registers.raw.eflags & trap_flag;
     siginfo_t info{};
     if (pieces.empty() || ::ptrace(PTRACE_GETSIGINFO, tid, nullptr, &info) != 0 || info.si_signo != SIGTRAP ||
-        info.si_code != TRAP_BRKPT)
+        (info.si_code != TRAP_BRKPT && (info.si_code != TRAP_TRACE || steps_itself)))
         return {};
-    for (const Breakpoint &piece : pieces)
-        if (piece.kind == BreakpointKind::hardware ? piece.address == pc : pieces.size() == 1)
+    // A breakpoint stops before its instruction; where none is here it was an access, whichever.
+    std::vector<Breakpoint> watched;
+    for (const Breakpoint &piece : pieces) {
+        if (piece.kind != BreakpointKind::hardware)
+            watched.push_back(piece);
+        else if (piece.address == registers.pc())
             return {piece};
-    return {};
+    }
+    return watched;
 }
 
 #else
@@ -179,7 +187,7 @@ std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpo
     return {};
 }
 
-std::vector<Breakpoint> likely_hit(pid_t, const std::vector<Breakpoint> &, std::uint64_t) {
+std::vector<Breakpoint> likely_hit(pid_t, const std::vector<Breakpoint> &, const Registers &) {
     return {};
 }
 

@@ -1,6 +1,8 @@
 // Hardware breakpoints and watchpoints of a thread.
 #pragma once
 
+#include "replay/registers.h"
+
 #include <cstdint>
 #include <optional>
 #include <sys/types.h>
@@ -41,8 +43,8 @@ inline constexpr bool is_access_to_come = false;
 // by a breakpoint.
 std::vector<Breakpoint> hit_debug_registers(pid_t tid, const std::vector<Breakpoint> &pieces);
 // The same for a thread that was not stepped, where that says nothing: the piece that it was likely stopped by at this
-// program counter. Some virtual machines lose now and then what x86-64's DR6 tells.
-std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, std::uint64_t pc);
+// place, or those that it may have been. Some virtual machines lose now and then what x86-64's DR6 tells.
+std::vector<Breakpoint> likely_hit(pid_t tid, const std::vector<Breakpoint> &pieces, const Registers &registers);
 // So that a later stop is not taken for theirs.
 void forget_hits(pid_t tid);
 

@@ -84,6 +84,7 @@ struct Registers {
 inline constexpr std::size_t call_length = 2;
 inline constexpr std::array<unsigned char, 1> breakpoint_code{0xcc};
 inline constexpr std::uint64_t breakpoint_advance = 1; // of pc where it traps
+inline constexpr std::uint64_t stack_red_zone = 128;   // System V ABI, AMD64 supplement, 3.2.2
 inline constexpr int nr_restart_syscall = 219;
 inline constexpr std::uint64_t resume_flag = 1 << 16;   // RF of eflags
 inline constexpr std::size_t switch_registers = 21 * 8; // of a SWITCH row: struct pt_regs
@@ -91,6 +92,7 @@ inline constexpr std::size_t switch_registers = 21 * 8; // of a SWITCH row: stru
 inline constexpr std::size_t call_length = 4;
 inline constexpr std::array<unsigned char, 4> breakpoint_code{0x00, 0x00, 0x20, 0xd4};
 inline constexpr std::uint64_t breakpoint_advance = 0;
+inline constexpr std::uint64_t stack_red_zone = 0;
 inline constexpr int nr_restart_syscall = 128;
 inline constexpr std::size_t switch_registers = 34 * 8;
 #endif

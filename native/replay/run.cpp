@@ -19,6 +19,9 @@ namespace retrograde {
 
 namespace {
 
+// So often the debug register of a place may stop a thread that has other registers there, before that gets too slow.
+constexpr unsigned few_misses = 16;
+
 bool is_invalid_instruction(int status) {
     return WIFSTOPPED(status) && WSTOPSIG(status) == SIGILL && status >> 16 == 0;
 }
@@ -237,7 +240,9 @@ void Session::look_for_lost(const Task &task) {
 
 std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal, bool with_places) const {
     std::vector<Breakpoint> pieces;
-    if (goal.kind == Goal::place && with_places)
+    // Who asks for a place asks for one that comes before the one that was recorded.
+    const bool is_goal_hindrance = looks_for_place(task) && place_misses_ > few_misses;
+    if (goal.kind == Goal::place && with_places && !is_goal_hindrance)
         pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
     if (looks_for_place(task) && with_places)
         pieces.push_back({BreakpointKind::hardware, request_.place->registers.pc(), 1});
@@ -359,6 +364,21 @@ bool Session::has_stored_to_watched(Task &task) {
     return watched_ && !stop(*watched_);
 }
 
+namespace {
+
+std::vector<WantedWord> stack_words(const RunRequest::Place &place) {
+    std::vector<WantedWord> words;
+    const std::uint64_t begin = place.registers.sp() - stack_red_zone;
+    for (std::size_t at = (8 - begin % 8) % 8; at + 8 <= place.stack.size(); at += 8) {
+        WantedWord word{begin + at, 0};
+        std::memcpy(&word.value, place.stack.data() + at, 8);
+        words.push_back(word);
+    }
+    return words;
+}
+
+} // namespace
+
 // Looks for a place that is passed often with other registers: by a jump to code that compares them.
 class Session::PlaceFinder {
   public:
@@ -392,8 +412,7 @@ class Session::PlaceFinder {
 
     // Before the thread goes on; returns how.
     Resume prepare(Resume how) {
-        const unsigned often = string_ ? 0 : 16;
-        if (!jump_ && !is_useless_ && !is_tracing_ && session_.place_misses_ > often)
+        if (!jump_ && !is_useless_ && !is_tracing_ && session_.place_misses_ > (string_ ? 0 : few_misses))
             put_in(wanted().pc());
         // Not every turn of the loop is short.
         if (trace_again_at_ != 0 && session_.place_misses_ >= trace_again_at_ && !is_tracing_)
@@ -417,6 +436,7 @@ class Session::PlaceFinder {
             return false;
         if (jump_->leave_pad(tracee, trapped)) {
             count();
+            session_.place_misses_++; // unless the rest is the same, too
             return true;
         }
         const bool is_invalid = trapped || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);
@@ -511,7 +531,6 @@ class Session::PlaceFinder {
     void put_in(std::uint64_t before) {
         is_useless_ = true;
         const bool on_behalf = session_.looks_for_place(task_);
-        // Who asks for a place asks for one that comes before the one that was recorded.
         if (session_.request_.step_tid == task_.tid)
             return;
         constexpr std::uint64_t reach = 48; // bytes that a jump may cover
@@ -520,7 +539,9 @@ class Session::PlaceFinder {
                 return;
         // Words that are other ones now tell most.
         std::vector<WantedWord> words;
-        if (!on_behalf && !session_.doubted_.contains(session_.next_))
+        if (on_behalf && session_.request_.place->pass == 0)
+            words = stack_words(*session_.request_.place);
+        else if (!on_behalf && !session_.doubted_.contains(session_.next_))
             words = goal_.words;
         const std::set<std::uint64_t> others = different_words(task_, words);
         std::erase_if(words, [&](const WantedWord &word) {
@@ -537,7 +558,7 @@ class Session::PlaceFinder {
         jump_ = JumpBreakpoint::insert(task_.tracee, wanted(), words, before, limit);
         is_before_ = before != wanted().pc();
         session_.jump_was_before_ |= jump_ && is_before_;
-        session_.jump_compared_words_ |= jump_ && !words.empty();
+        session_.jump_compared_words_ |= jump_ && !on_behalf && !words.empty();
         counted_ = 0;
         is_useless_ = !jump_;
         if (!jump_ && before == wanted().pc() && may_be_before() && task_.tracee.registers().pc() == before) {
@@ -752,7 +773,7 @@ std::vector<Breakpoint> Session::hits_of(Task &task) const {
         return {};
     std::vector<Breakpoint> hits = hit_debug_registers(task.tracee.tid(), task.armed);
     if (hits.empty() && request_.step_tid != task.tid)
-        hits = likely_hit(task.tracee.tid(), task.armed, task.tracee.registers().pc());
+        hits = likely_hit(task.tracee.tid(), task.armed, task.tracee.registers());
     return hits;
 }
 
@@ -822,6 +843,8 @@ bool Session::handle_trap(Task &task, const Goal &goal) {
         arm(task, hardware_for(task, goal, false)); // it would be hit again at once
         return step_once(task, goal);
     }
+    if (info.si_code == TRAP_HWBKPT) // of a debug register that has been given to another place since
+        return true;
     if (inserted_at(task, registers.pc() - breakpoint_advance) && info.si_code != TRAP_TRACE) {
         registers.set_pc(registers.pc() - breakpoint_advance);
         task.tracee.set_registers(registers);

@@ -98,6 +98,12 @@ struct RunRequest {
     bool stops = true; // whether breakpoints, signals, execs and ends of the focused process stop
 };
 
+struct EventBefore {
+    std::uint64_t event;
+    std::uint32_t tid; // that came to it
+    bool is_step;      // what happens there is a step, which begins where the event is about to happen
+};
+
 struct SessionOptions {
     std::set<std::uint32_t> follow;    // processes that are replayed; all where empty
     std::uint32_t focus = 0;           // process that breakpoints, signals and steps are about
@@ -129,8 +135,9 @@ class Session {
     std::uint64_t checksums_compared() const { return checksums_compared_; }
     std::uint32_t focus() const { return options_.focus; }
     void set_focus(std::uint32_t pid) { options_.focus = pid; }
-    // The last event of the focused process before this one, and its thread; nothing where there is none.
-    std::optional<std::pair<std::uint64_t, std::uint32_t>> event_before(std::uint64_t event);
+    // The last event before this one that a thread of the focused process came to; where there is none, the one at
+    // which another one made it. Nothing where that was another process's.
+    std::optional<EventBefore> event_before(std::uint64_t event, std::uint32_t tid);
     // The thread of the next event, where it is there; else 0.
     std::uint32_t current_task();
 
@@ -140,8 +147,9 @@ class Session {
 
     void add_breakpoint(const Breakpoint &breakpoint);
     void remove_breakpoint(const Breakpoint &breakpoint);
-    // Forgets which breakpoints have been told of, or takes those at the threads' places for told.
-    void mark_reported(bool reported);
+    // Forgets which breakpoints have been told of, or takes the one at the place of a thread for told.
+    void forget_reported();
+    void mark_reported(std::uint32_t tid);
     // Takes the signal or end that is about to happen for told of.
     void mark_told() { told_ = next_; }
 

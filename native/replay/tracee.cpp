@@ -102,13 +102,8 @@ const Registers &Tracee::registers() {
 }
 
 std::vector<unsigned char> Tracee::stack() {
-#if defined(__x86_64__)
-    constexpr std::uint64_t red_zone = 128; // System V ABI, AMD64 supplement, 3.2.2
-#else
-    constexpr std::uint64_t red_zone = 0;
-#endif
-    std::vector<unsigned char> bytes(red_zone + 4096);
-    bytes.resize(read_memory(tid_, registers().sp() - red_zone, bytes.data(), bytes.size()));
+    std::vector<unsigned char> bytes(stack_red_zone + 4096);
+    bytes.resize(read_memory(tid_, registers().sp() - stack_red_zone, bytes.data(), bytes.size()));
     return bytes;
 }
 

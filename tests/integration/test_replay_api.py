@@ -36,6 +36,7 @@ VECTOR = {"x86_64": "xmm", "aarch64": "v"}[platform.machine()]
 OTHERS = {"x86_64": {"rax", "r15", "eflags", "fs_base"}, "aarch64": {"x0", "x30", "sp", "pstate"}}[platform.machine()]
 # Emulated processors are tested, too.
 TURNS, VISITS, SEEDS = {"x86_64": (2_500_000, 1000, 3), "aarch64": (4_000, 100, 1)}[platform.machine()]
+WANDERED = {"x86_64": (), "aarch64": ("-DTURNS=12", "-DSPINS=300")}[platform.machine()]
 LINKER = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}[platform.machine()]
 
 
@@ -346,6 +347,133 @@ def test_a_name_of_a_later_program(record: Record) -> None:
         assert r.describe().startswith("square at looked_at.c:")
         r.seek_end()
         assert r.regs.pc == 0
+
+
+# ---- threads that take turns ----
+
+
+@pytest.fixture
+def wandered(record: Record) -> Iterator[Replay]:
+    with api.open(record("wandered", *WANDERED)) as recording, recording.replay() as replay:
+        yield replay
+
+
+def _here(r: Replay) -> tuple[int, int, dict[str, int], int]:
+    registers = {name: value for name, value in r.regs.items() if name != "orig_rax"}
+    return r.event, r.thread.tid, registers, r.memory.integer(r.symbol("total"), 8)
+
+
+def _calls(r: Replay, function: str) -> list[tuple[int, int, dict[str, int], int]]:
+    r.seek(0)
+    calls = []
+    while r.run_to(function):
+        calls.append(_here(r))
+    return calls
+
+
+def test_a_handler_is_met_whichever_thread_runs_it(wandered: Replay) -> None:
+    r = wandered
+    forwards = _calls(r, "alarmed")
+    r.seek_end()
+    assert len(forwards) == r.memory.integer(r.symbol("alarms"), 4) > 0
+    for call in reversed(forwards):
+        assert r.run_to("alarmed", backwards=True)
+        assert _here(r) == call
+    assert not r.run_to("alarmed", backwards=True)
+
+
+def test_a_thread_steps_back_from_where_it_made_another(wandered: Replay) -> None:
+    r = wandered
+    for call in [each for each in r.recording.events("evt.type in (clone, clone3)") if each.result > 0]:
+        r.seek(call)
+        assert r.step() == 1
+        assert (r.thread.tid, r.regs.result) == (call.tid, call.result)
+        assert r.step(-1) == 1
+        made_at = r.regs.pc
+        assert r.memory[made_at : made_at + len(CALL)] == CALL
+        assert r.step(-1) == 1
+        assert r.thread.tid == call.tid
+        assert 0 < made_at - r.regs.pc <= 15
+
+
+def test_going_back_from_where_a_thread_was_switched_out(wandered: Replay) -> None:
+    """In a call, too: then it need not be at the place that is returned to."""
+    r = wandered
+    calls = _calls(r, "bump")
+    for switch in list(r.recording.events("evt.type = switch"))[4:]:
+        r.seek(switch)
+        if not r.debuggee.threads or r.at_end():
+            break
+        before = [call for call in calls if call[0] <= switch.seq]
+        assert r.run_to("bump", backwards=True) == bool(before)
+        assert not before or _here(r) == before[-1]
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_walk_at_random_through_threads(wandered: Replay, seed: int) -> None:  # noqa: PLR0912 - one a move
+    """Calls, steps and writes in both directions, against a list made by going forwards once."""
+    r, choice = wandered, random.Random(seed)
+    calls = _calls(r, "bump")
+    total, alone = r.symbol("total"), r.symbol("alone")
+    chosen = sorted(choice.sample(range(1, len(calls) - 1), 6))
+    saved, ways = {}, {}
+    r.seek(0)
+    for number, call in enumerate(calls):
+        assert r.run_to("bump")
+        assert _here(r) == call
+        if number in chosen:
+            saved[number], ways[number] = r.checkpoint(), [call]
+            for _ in range(40):
+                assert r.step() == 1
+                ways[number].append(_here(r))
+            r.restore(saved[number])
+    for _ in range(30):
+        at = choice.choice(chosen)
+        r.restore(saved[at])
+        _, tid, registers, value = calls[at]
+        assert _here(r) == calls[at]
+        move = choice.choice(["calls", "steps", "steps back", "last write", "next write", "last write of many"])
+        match move:
+            case "calls":
+                to = choice.randint(max(0, at - 3), min(len(calls) - 1, at + 3))
+                onward = 1 if to > at else -1
+                for number in range(at + onward, to + onward, onward):
+                    assert r.run_to("bump", backwards=onward < 0)
+                    assert _here(r) == calls[number]
+                for number in range(to - onward, at - onward, -onward):
+                    assert r.run_to("bump", backwards=onward > 0)
+                    assert _here(r) == calls[number]
+            case "steps":
+                done = 0
+                for _ in range(4):
+                    count = choice.randint(-done, len(ways[at]) - 1 - done)
+                    assert r.step(count) == abs(count)
+                    done += count
+                    assert _here(r)[1:3] == ways[at][done][1:3]
+            case "steps back":
+                count = choice.randint(1, 80)
+                assert r.step(-count) == count
+                assert r.step(count) == count
+                assert _here(r)[1:3] == (tid, registers)
+            case "last write":
+                write = r.last_write(total, 8)
+                assert write is not None
+                assert (write.function, write.tid) == ("bump", calls[at - 1][1])
+                assert r.memory.integer(total, 8) == calls[at - 1][3]
+                assert r.step() == 1
+                assert r.memory.integer(total, 8) == value
+            case "next write":
+                assert r.next_write(total, 8)
+                assert r.thread.tid == tid
+                assert r.memory.integer(total, 8) == calls[at + 1][3]
+            case "last write of many":
+                mine = alone + 8 * r.regs.arguments[0]
+                times = r.memory.integer(mine, 8)
+                write = r.last_write(mine, 8)
+                assert write is not None
+                assert (write.function, write.tid, r.memory.integer(mine, 8)) == ("work", tid, times - 1)
+                assert r.step() == 1
+                assert r.memory.integer(mine, 8) == times
 
 
 # ---- who wrote ----

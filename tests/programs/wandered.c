@@ -9,6 +9,9 @@
 #ifndef TURNS
 #define TURNS 300
 #endif
+#ifndef SPINS
+#define SPINS 20000
+#endif
 
 long total;             /* of both, under the mutex */
 volatile long alone[3]; /* of each of the three: no lock, no call */
@@ -25,7 +28,7 @@ void alarmed(int signal) {
 
 static void *work(void *who) {
     for (int turn = 0; turn < TURNS; turn++) {
-        for (int i = 0; i < 20000; i++)
+        for (int i = 0; i < SPINS; i++)
             alone[(long)who]++;
         pthread_mutex_lock(&mutex);
         bump((long)who);

@@ -27,6 +27,8 @@ LONG = {
     "test_the_last_writes_of_calls_by_way_of_a_file",
     "test_frames_are_those_of_gdb",
     "test_a_walk_at_random_comes_to_the_same_places",
+    "test_a_walk_at_random_through_threads",
+    "test_going_back_from_where_a_thread_was_switched_out",
     "test_time_that_is_measured_wrongly_changes_no_place",
     "test_a_breakpoint_is_told_once_though_time_is_up_beside_it",
 }

@@ -376,16 +376,18 @@ class Replay:
             How many were run; fewer where the run begins or ends before.
         """
         direction = Direction.FORWARD if count > 0 else Direction.BACKWARD
-        done = 0
-        while done < abs(count) and self.debuggee.threads:
-            tid = self.thread.tid
-            stop = self._move(lambda tid=tid: self.debuggee.step(tid, direction))  # type: ignore[misc]
+        debuggee, done, stepped = self.debuggee, 0, self._tid
+        while done < abs(count) and debuggee.threads:
+            # Signals of other threads are told of on the way.
+            tid = stepped if stepped in debuggee.threads else debuggee.current_thread
+            stop = self._move(lambda tid=tid: debuggee.step(tid, direction))  # type: ignore[misc]
             if stop.reason in _BEGINS_AND_ENDS:
                 if direction is Direction.FORWARD:
                     self.seek_end()
-                break
+                return done
             if stop.reason is StopReason.STEP:
-                done += 1
+                done, stepped = done + 1, stop.tid
+        self._tid = stepped
         return done
 
     def checkpoint(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from retrograde.errors import RetrogradeError, UsageError
 from retrograde.replay._core import Checkpoint, Session, Stop, StopKind
@@ -31,6 +32,11 @@ NEAR_NS = 8_000
 APPROACHES = 12
 # How much longer than expected a moment is looked for.
 SLACK_NS = 300_000
+# In a loop so many instructions are tried as those whose passes are counted; and how long it may take to begin that.
+TURNS_TRIED = 6
+PASS_NS = 4_000_000
+# Where there are more stops than this on the way to a moment, the last of them is looked for nearer to it.
+STOPS_AT_ONCE = 256
 
 
 def program_counter(registers: bytes) -> int:
@@ -94,6 +100,18 @@ class _Trail:
     moment: Moment
 
 
+class _Before(Enum):
+    """What looking for the moment one instruction before another, from a checkpoint, has come to.
+
+    Attributes:
+        REACHED: there it is.
+        FIRST: no instruction of the thread was run since the event before.
+        BEHIND: the checkpoint is not before the moment.
+    """
+
+    REACHED, FIRST, BEHIND = range(3)
+
+
 @dataclass(slots=True)
 class _Hit:
     """A stop found while running again from a mark: the `ordinal`-th one, counted from 1."""
@@ -120,7 +138,6 @@ class Timeline:
     _told: bool = False
     _trail: _Trail | None = None
     _trail_steps: int = 0
-    _is_first: bool = False
 
     def __post_init__(self) -> None:
         self._measured = self.session.cpu_time_ns()
@@ -149,6 +166,15 @@ class Timeline:
         return any(tid == moment.tid for _, tid, _, _ in self.session.threads()) and self.session.is_at(
             moment.tid, moment.registers, moment.stack
         )
+
+    def _has_come(self, moment: Moment, stop: Stop) -> bool:
+        """Return whether a run to a moment has ended there.
+
+        Where its event can happen to a thread anywhere, as that is in the kernel, the thread is not looked at.
+        """
+        if stop.kind in (StopKind.EVENT, StopKind.END):
+            return moment.registers is None or self._is_at(moment)
+        return stop.kind is StopKind.PLACE
 
     # ---- checkpoints ----
 
@@ -183,7 +209,7 @@ class Timeline:
 
     def _restore(self, mark: Mark) -> None:
         self.session.restore(mark.native)
-        self.session.mark_reported(False)
+        self.session.forget_reported()
         self._clock = mark.moment.clock
         self._told = mark.moment.told
         self._measured = self.session.cpu_time_ns()
@@ -236,7 +262,8 @@ class Timeline:
 
     def forward(self) -> Stop:
         """Run until something stops it, making checkpoints on the way."""
-        self.session.mark_reported(True)
+        if not self._told:  # a signal comes before the breakpoint at its place
+            self.session.mark_reported(self.session.current_task())
         while True:
             stop = self._run(time_limit_ns=CHECKPOINT_NS, stops=True)
             if stop.kind is not StopKind.TIME_LIMIT:
@@ -245,7 +272,7 @@ class Timeline:
 
     def step(self, tid: int) -> Stop:
         """Run one instruction of a thread."""
-        self.session.mark_reported(True)
+        self.session.mark_reported(tid)
         return self._run(step_tid=tid, stops=True)
 
     def to_event(self, event: int) -> Stop:
@@ -291,15 +318,51 @@ class Timeline:
         return None
 
     def _last_hit(self, mark: Mark, end: Moment) -> tuple[bool, _Hit | None]:
-        """Run from a checkpoint up to a moment.
+        """Look for the last stop on the way from a checkpoint to a moment.
 
         Returns:
             Whether the moment came, so that the checkpoint was before it, and the last stop before it.
         """
+        hit: _Hit | None = None
+        while True:
+            is_before, last = self._last_of_few(mark, end)
+            hit = last or hit
+            if is_before is not None or last is None:
+                return bool(is_before), hit
+            here = self.save()
+            later = self._shortly_before(end, here) or self._turns_before(end, here, 2)
+            is_before, last = self._last_of_few(later, end)
+            if is_before is None:  # many there, too
+                mark = later
+            elif last is not None or later is here:
+                return True, last or hit
+            else:
+                mark, end = here, later.moment
+
+    def _shortly_before(self, end: Moment, mark: Mark) -> Mark | None:
+        """Return a checkpoint that is much nearer to a moment than another one; None where that is near already."""
+        begun = self._at_event_before(end, mark)
+        if begun.moment != mark.moment:
+            return begun
+        self._restore(mark)
+        begin = self._clock
+        found, _ = self._search(end)
+        away = self._clock - begin
+        if not found or away < 16 * NEAR_NS:
+            return None
+        nearer = self._approach(mark, end, away, away // 4)
+        return nearer if nearer is not mark else None
+
+    def _last_of_few(self, mark: Mark, end: Moment) -> tuple[bool | None, _Hit | None]:
+        """Run from a checkpoint to a moment, stop by stop.
+
+        Returns:
+            Whether the moment came, None where there were too many stops on the way, and the last of the stops.
+        """
         self._restore(mark)
         found = None
         ordinal = 0
-        while True:
+        while ordinal < STOPS_AT_ONCE:
             if end.registers is not None and self._is_at(end):
                 return True, found
             try:
@@ -308,10 +371,9 @@ class Timeline:
                 if mark.moment.event < end.event:
                     raise
                 return False, None  # it was behind us already
-            if stop.kind in (StopKind.EVENT, StopKind.END) and end.registers is not None:
-                return False, None
             if stop.kind in (StopKind.EVENT, StopKind.PLACE, StopKind.END):
-                return True, found
+                has_come = self._has_come(end, stop)
+                return has_come, found if has_come else None
             if stop.kind is StopKind.INTERRUPTED:
                 raise KeyboardInterrupt
             if end.registers is not None and self._is_at(end) and stop.kind is not StopKind.WATCHPOINT:
@@ -319,24 +381,28 @@ class Timeline:
             ordinal += 1
             if stop.kind is not StopKind.EXEC:
                 found = _Hit(mark, ordinal, stop, self.moment())
+        return None, found
 
     def _go_to_hit(self, hit: _Hit) -> None:
         if hit.stop.kind is StopKind.WATCHPOINT:
             # It is told behind the write, and is to be seen before it.
             if hit.stop.others_event is not None:
                 self.to_event(hit.stop.others_event)
-            elif not self._go_before(hit.moment, hit.mark):
-                self._go_back_from(hit.moment)  # a system call wrote
+            elif self._go_before(hit.moment, hit.mark) is not _Before.REACHED:
+                self._go_back_from(hit.moment, hit.moment.tid)  # a system call wrote
             return
         self._restore(hit.mark)
         for _ in range(hit.ordinal):
             self._run(stops=True)
 
     def step_back(self, tid: int) -> Stop | None:
-        """Go back one instruction of the running thread; None at the very start."""
+        """Go back one instruction of a thread, and what others have run since; None at the very start.
+
+        From the thread's first instruction it is the call that made it, which is another's.
+        """
         present = self.moment()
         trail = self._trail
-        goes_on = trail is not None and trail.moment == present
+        goes_on = trail is not None and trail.moment == present and trail.tid == tid
         if trail is not None and goes_on and trail.steps > 0:
             self._back_on(trail)
         elif self._is_at(self._marks[0].moment) and present.event == self._marks[0].moment.event:
@@ -344,7 +410,7 @@ class Timeline:
         else:
             # Who goes back step by step goes on so.
             self._trail_steps = min(2 * self._trail_steps, LONGEST_TRAIL) if goes_on else SHORTEST_TRAIL
-            self._go_back_from(present)
+            self._go_back_from(present, tid)
         stop = Stop()
         stop.kind, stop.tid = StopKind.STEP, self.session.current_task() or tid
         return stop
@@ -371,52 +437,54 @@ class Timeline:
             self._run(step_tid=trail.tid, steps=trail.steps - done)
         trail.moment = self.moment()
 
-    def _go_back_from(self, target: Moment) -> None:
-        """Go to the moment one instruction before another one."""
-        while target.event > self._marks[0].moment.event:
-            for aim in _aims(target):
-                for mark in self._before(aim):
-                    if self._go_before(aim, mark):
-                        return
-                    if self._is_first:
-                        break
-                if self._is_first:
-                    break
-            # No instruction was run since the event before it: that event's own is the one.
-            before = self.session.event_before(target.event)
-            if before is None:
+    def _go_back_from(self, moment: Moment, tid: int) -> None:
+        """Go to where a thread is about to run its last instruction before a moment."""
+        start = self._marks[0]
+        if moment.tid == tid and moment.event > start.moment.event and self._look_before(moment) is _Before.REACHED:
+            return
+        # It has run none since the event before: what happened there is the last, or its instruction before that.
+        while (before := self.session.event_before(moment.event, tid)) is not None:
+            event, tid, is_step = before
+            if event <= start.moment.event:
                 break
-            target = Moment(before[0], before[1], None, target.clock)
-        self._restore(self._marks[0])
+            if is_step:
+                self.to_event(event)
+                return
+            moment = Moment(event, tid, None, moment.clock)
+            if self._look_before(moment) is _Before.REACHED:
+                return
+        self._restore(start)
 
-    def _go_before(self, target: Moment, mark: Mark) -> bool:
-        """Go to the moment one instruction before `target`, from a checkpoint before it.
+    def _look_before(self, target: Moment) -> _Before:
+        """Go to the moment one instruction before `target`, from whichever checkpoint is before it."""
+        for aim in _aims(target):
+            for mark in self._before(aim):
+                found = self._go_before(aim, mark)
+                if found is not _Before.BEHIND:
+                    return found
+        return _Before.BEHIND
 
-        Returns:
-            Whether there was one; where not, `_is_first` says whether the moment is right behind an event.
-        """
-        self._is_first = False
+    def _go_before(self, target: Moment, mark: Mark) -> _Before:
+        """Go to the moment one instruction before `target`, from a checkpoint before it."""
         near = self._nearer(mark, target)
         while near is not None:
             # From a checkpoint that happens to be at the very moment one learns nothing.
-            may_be_first = near.moment.event < target.event
+            at_first = _Before.FIRST if near.moment.event < target.event else _Before.BEHIND
             self._restore(near)
             if self._in_call(target.tid):
                 near = self._behind_call(target)
                 if near is None:
-                    self._is_first = may_be_first
-                    return False
+                    return at_first
             stop = self._step_to(target)
             if stop.kind is not StopKind.STEP:
                 # The instruction of a system call is not counted while the call has not been answered.
                 steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
                 if steps < 0:
-                    self._is_first = may_be_first
-                    return False
+                    return at_first
                 self._walk(near, steps, target.tid)
-                return True
-            near = self._nearer(self.save(), target)
-        return False
+                return _Before.REACHED
+            near = self._turns_before(target, self.save())
+        return _Before.BEHIND
 
     def _behind_call(self, target: Moment) -> Mark | None:
         """Return a checkpoint where the thread of a moment has left the call that it is in; None if not before it."""
@@ -430,11 +498,7 @@ class Timeline:
 
     def _nearer(self, mark: Mark, target: Moment) -> Mark | None:
         """Return a checkpoint near before a moment; None where `mark` is not before it."""
-        # Where the event before it is about to happen.
-        if mark.moment.event < target.event - 1:
-            self._restore(mark)
-            self._run(until_event=target.event - 1)
-            mark = self.save()
+        mark = self._at_event_before(target, mark)
         self._restore(mark)
         begin = self._clock
         found, passes = self._search(target)
@@ -451,6 +515,14 @@ class Timeline:
             self._search(target)
             away = self._clock - begin
         return self._approach(mark, target, away)
+
+    def _at_event_before(self, target: Moment, mark: Mark) -> Mark:
+        """Return a checkpoint where the event before a moment is about to happen; another one that is behind that."""
+        if mark.moment.event >= target.event:
+            return mark
+        self._restore(mark)
+        self._run(until_event=target.event - 1)
+        return self.save()
 
     def _run_for(self, limit_ns: int, until_event: int, place: Moment | None = None) -> Stop:
         """Run for so much CPU time of the program, about.
@@ -485,7 +557,7 @@ class Timeline:
             return False, 0
         if stop.kind is StopKind.INTERRUPTED:
             raise KeyboardInterrupt
-        came = stop.kind is (StopKind.PLACE if moment.registers is not None else StopKind.EVENT)
+        came = self._has_come(moment, stop)
         return came, stop.passes - 1 if came and stop.passes else stop.passes
 
     def _go_to_pass(self, mark: Mark, target: Moment, passes: int) -> None:
@@ -511,13 +583,72 @@ class Timeline:
         self._go_to_pass(mark, target, passes - turns + 1)
         return self.save()
 
-    def _approach(self, mark: Mark, target: Moment, away: int) -> Mark:
-        """Return a checkpoint nearer to a moment by running almost as long as it is away, in ns.
+    def _turns_before(self, target: Moment, here: Mark, turns: int = 0) -> Mark:
+        """Return a checkpoint where an instruction near another one is about to run for the last time before a moment.
+
+        That is the way through loops for which a time is too rough a measure, and that have too many instructions.
+
+        Args:
+            target: the moment.
+            here: the other checkpoint.
+            turns: so many times before the last.
+        """
+        for _ in range(TURNS_TRIED):
+            if here.moment.registers is None or (here.moment.event, here.moment.tid) != (target.event, target.tid):
+                break
+            found = self._last_pass(target, here, turns)
+            if found is not None:
+                return found
+            # Its passes cannot be counted fast: those of the next one may.
+            self._restore(here)
+            stop = self._run(until_event=target.event, step_tid=target.tid, place=target)
+            if stop.kind is not StopKind.STEP or self._is_at(target):
+                break
+            here = self.save()
+        return here
+
+    def _last_pass(self, target: Moment, here: Mark, turns: int) -> Mark | None:
+        """Do what `_turns_before` does with the instruction that is about to run; None where that takes too long."""
+        self._restore(here)
+        begin = self._clock
+        if not self._search(target)[0]:
+            return here
+        limit = 4 * (self._clock - begin) + SLACK_NS
+        marks, low, high = {0: here}, 0, NEVER
+        while high - low > 1:
+            middle = max(1, 2 * low) if high == NEVER else (low + high) // 2
+            kind, mark = self._at_pass(middle, here, target, limit)
+            if kind is StopKind.TIME_LIMIT:
+                return None
+            if mark is None:
+                high = middle
+            else:
+                low, marks[middle] = middle, mark
+        before = max(0, low - turns)
+        return marks.get(before) or self._at_pass(before, here, target, limit)[1]
+
+    def _at_pass(self, pass_: int, here: Mark, target: Moment, limit: int) -> tuple[StopKind, Mark | None]:
+        """Return how going to the n-th pass of an instruction has ended, and a checkpoint there if before a moment."""
+        turn = replace(here.moment, stack=b"")
+        self._restore(here)
+        try:
+            stop = self._run(until_event=target.event, place=turn, pass_=pass_, time_limit_ns=limit + PASS_NS)
+        except ReplayDivergenceError:
+            return StopKind.EVENT, None
+        if stop.kind is StopKind.INTERRUPTED:
+            raise KeyboardInterrupt
+        if stop.kind is not StopKind.PLACE or self._is_at(target):
+            return stop.kind, None
+        mark = self.save()
+        return stop.kind, mark if self._search(target, limit)[0] else None
+
+    def _approach(self, mark: Mark, target: Moment, away: int, near: int = NEAR_NS) -> Mark:
+        """Return a checkpoint nearer to a moment by running almost as long as it is away, in ns, until that is little.
 
         What a run takes varies by some ten microseconds: trying again comes near by chance.
         """
         for _ in range(APPROACHES):
-            if away <= NEAR_NS:
+            if away <= near:
                 break
             self._restore(mark)
             part = max(away - max(away // 8, NEAR_NS), 1000)
@@ -533,5 +664,6 @@ class Timeline:
             if found:
                 mark, away = nearer, self._clock - begin
             else:
-                away -= away // 4
+                # What is far was measured wrongly: a loop is slower while a place in it is looked for.
+                away -= away // (4 if away < SLACK_NS else 2)
         return mark
