@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import retrograde
+from tests.support.commands import PROGRAMS, retrograde
 from tests.support.gdb_runs import built, needs_gdb
 
 _CRASH = """
@@ -155,6 +155,17 @@ def test_threads(tmp_path: Path, capture_program: Path) -> None:
     values = re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE)
     assert values[1:3] == ["6", "5"]
     assert "divergence" not in text
+
+
+def test_steps_back_are_those_of_the_selected_thread(tmp_path: Path, capture_program: Path) -> None:
+    """The packet for them names none, and gdb has read the registers of all for its list."""
+    _recorded(tmp_path, "wandered", (PROGRAMS / "wandered.c").read_text(), "-pthread", "-DSPINS=100")
+    text = _gdb("wandered", "break bump", "continue", "continue", "continue", "p $_thread", "info threads",
+                "reverse-next", "p $_thread", "thread 1", "reverse-stepi", "p $_thread")  # fmt: skip
+    stopped, *stepped = re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE)
+    assert stepped == [stopped, "1"]
+    assert re.search(r"^\d+\s+bump\(\(long\)who\);$", text, re.MULTILINE)
+    assert "SIGTRAP" not in text
 
 
 def _watched(text: str) -> list[tuple[str, ...]]:

@@ -82,6 +82,17 @@ def _events(argument: str) -> None:
     gdb.write(text)
 
 
+def _name_thread() -> None:
+    """Tell which thread is to step back: gdb's own packet for that does not."""
+    thread = gdb.selected_thread()
+    if thread is not None:
+        _ask(f"thread {thread.ptid[1]}")
+
+
+def _before_each(command: str, function: Callable[[], None]) -> None:
+    gdb.execute(f"define hook-{command}\npython {function.__name__}()\nend")
+
+
 def _print_cpp_containers() -> None:
     """Load libstdc++'s printers from this machine, for what the recording's libraries would load is not trusted."""
     sys.path += sorted(glob.glob("/usr/share/gcc*/python"), reverse=True)
@@ -124,4 +135,6 @@ for _name, _kind, _function, _text in (
      "Usage: retrograde-connect ADDRESS"),
 ):  # fmt: skip
     _Command(_name, _kind, _function, _text)
+for _name in ("reverse-step", "reverse-stepi", "reverse-next", "reverse-nexti", "reverse-finish"):
+    _before_each(_name, _name_thread)
 _print_cpp_containers()

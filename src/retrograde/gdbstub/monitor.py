@@ -28,6 +28,7 @@ restart N            let `stepi` go to checkpoint N
 delete N             forget checkpoint N
 checkpoints          list them
 refusal              why the last seek or restart did not go
+thread TID           let the next step back be that thread's, not that of the one that has stopped
 """
 
 
@@ -51,6 +52,7 @@ class Monitor:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._move: Callable[[], Stop] | None = None
+        self._thread: int | None = None
         self.refusal = ""
         self._checkpoints: dict[int, _Checkpoint] = {}
         self._page: Iterator[str] = iter(())
@@ -65,6 +67,7 @@ class Monitor:
             "restart": self._restart,
             "delete": self._delete,
             "checkpoints": self._list,
+            "thread": self._select,
         }
 
     def run(self, line: str) -> str:
@@ -94,6 +97,15 @@ class Monitor:
         """Return where to go instead of what the packet that lets the program run says, once."""
         move, self._move = self._move, None
         return move
+
+    def take_thread(self) -> int | None:
+        """Return the thread whose step back is next, where it was named, once."""
+        tid, self._thread = self._thread, None
+        return tid
+
+    def _select(self, text: str) -> str:
+        self._thread = _whole_number(text, "thread TID")
+        return ""
 
     def _go(self, move: Callable[[], Stop]) -> str:
         # gdb looks at everything anew only where the program has run for all it knows.

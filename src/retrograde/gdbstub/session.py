@@ -313,8 +313,17 @@ class Session:
         if text == b"c":
             return self._go(Action(direction=Direction.BACKWARD))
         if text == b"s":
-            return self._go(Action(self._live_tid(), direction=Direction.BACKWARD))
+            return self._go(Action(self._steps_back(), direction=Direction.BACKWARD))
         return b""
+
+    def _steps_back(self) -> int:
+        """Return the thread that steps back.
+
+        `bs` names none, nor does gdb select it before: what it has selected last may have been read for a list alone.
+        """
+        threads = self._debuggee.threads
+        named = self._monitor.take_thread()
+        return next((tid for tid in (named, self._stop.tid) if tid in threads), self._live_tid())
 
     def _go(self, action: Action) -> bytes:
         move = self._monitor.take_move()
