@@ -227,7 +227,7 @@ bool EbpfBackend::poll(std::uint64_t timeout_ns) {
     if (pending_.empty() && full_.empty())
         sleep(std::min(sleep_ns_, timeout_ns));
     else if (!busy) // a thread that others wait for may need this CPU
-        sleep(ms / 10);
+        sleep(std::min(ms / 10, timeout_ns));
     return true;
 }
 

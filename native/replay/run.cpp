@@ -225,7 +225,7 @@ void Session::look_for_lost(const Task &task) {
     constexpr std::uint64_t factor = 20, least_ns = 20'000'000'000, miss_ns = 1'000'000;
     constexpr std::uint64_t factor_of_all = 100'000, least_of_all_ns = 60'000'000'000;
 #endif
-    if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty()))
+    if (request_.step_tid != 0 || (request_.stops && !breakpoints_.empty() && !looks_for_place(task)))
         return;
     constexpr std::uint64_t longest_tick_ns = 2'000'000'000; // a replay may have been stopped meanwhile
     const std::uint64_t cpu = process_cpu_ns(task.tracee.process()), now = read_clock_ns(CLOCK_MONOTONIC);
@@ -240,7 +240,7 @@ void Session::look_for_lost(const Task &task) {
 
 std::vector<Breakpoint> Session::hardware_for(const Task &task, const Goal &goal, bool with_places) const {
     std::vector<Breakpoint> pieces;
-    // Who asks for a place asks for one that comes before the one that was recorded.
+    // Who asks for a place asks for one that comes before the one that was recorded, or finds that it has been passed.
     const bool is_goal_hindrance = looks_for_place(task) && place_misses_ > few_misses;
     if (goal.kind == Goal::place && with_places && !is_goal_hindrance)
         pieces.push_back({BreakpointKind::hardware, goal.registers->pc(), 1});
@@ -436,7 +436,7 @@ class Session::PlaceFinder {
             return false;
         if (jump_->leave_pad(tracee, trapped)) {
             count();
-            session_.place_misses_++; // unless the rest is the same, too
+            session_.place_misses_++; // more may tell it from the place than the jump compares
             return true;
         }
         const bool is_invalid = trapped || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);

@@ -137,8 +137,9 @@ std::optional<EventBefore> Session::event_before(std::uint64_t event, std::uint3
         const Event &here = stream_[event];
         if (here.kind == RG_FORK) {
             const auto parent = static_cast<std::uint32_t>(here.args[0]);
-            const bool is_begin = here.tid == tid && here.pid == options_.focus && here.tid != here.pid;
-            if (is_begin || parent == tid)
+            if (here.tid == tid && here.tid == here.pid) // it begins as a process
+                return std::nullopt;
+            if (here.tid == tid || parent == tid)
                 return EventBefore{event, parent, false};
         } else if (here.tid == tid && here.pid == options_.focus && !happens_anywhere(here)) {
             return EventBefore{event, tid, is_step_itself(here)};
@@ -333,7 +334,7 @@ Stop Session::run(const RunRequest &request) {
         } catch (const Divergence &) {
             const bool is_ahead = std::exchange(is_ahead_, false);
             // The place that was asked for did not come, and nobody has looked for the one that was recorded.
-            if (!is_ahead && request.place && request.place->event == next_)
+            if (!is_ahead && request.place && request.place->event == next_ && request.place->tid == stream_[next_].tid)
                 throw;
             if (return_to_early())
                 continue;
@@ -508,6 +509,7 @@ void Session::apply(const Event &event, Task &task) {
     case RG_TRAP: {
         const Segment *registers = event.segment(RG_SEG_REGISTERS);
         task.faulted = 0;
+        task.reported = false;
         task.siginfo.clear();
         if (task.tracee.registers().pc() != event.args[1])
             diverge(event, task,
@@ -718,6 +720,7 @@ void Session::return_from_signal(const Event &event, Task &task) {
             tracee.resume(Resume::to_call);
     }
     task.restart = 0;
+    task.reported = false;
     tracee.settle_after_call();
     if (!fp_registers.empty())
         cpu_.set_fp_registers(tracee, fp_registers);

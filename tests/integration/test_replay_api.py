@@ -6,6 +6,7 @@ import platform
 import random
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -347,6 +348,22 @@ def test_a_name_of_a_later_program(record: Record) -> None:
         assert r.describe().startswith("square at looked_at.c:")
         r.seek_end()
         assert r.regs.pc == 0
+
+
+@pytest.mark.skipif(platform.machine() == "aarch64", reason="a run that is long enough takes an emulator minutes")
+def test_going_back_is_interrupted(record: Record) -> None:
+    with api.open(record("visits", f"-DVISITS={VISITS}", f"-DTURNS={TURNS}")) as recording, recording.replay() as r:
+        assert r.run_to("visit")
+        first = dict(r.regs)
+        r.seek_end()
+        interrupt = threading.Timer(0.3, r.debuggee.interrupt)
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            r.run_to(0x1000, backwards=True)
+        interrupt.join()
+        r.seek(0)
+        assert r.run_to("visit")
+        assert dict(r.regs) == first
 
 
 # ---- threads that take turns ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import re
 import sys
@@ -86,11 +87,8 @@ def _name_thread() -> None:
     """Tell which thread is to step back: gdb's own packet for that does not."""
     thread = gdb.selected_thread()
     if thread is not None:
-        _ask(f"thread {thread.ptid[1]}")
-
-
-def _before_each(command: str, function: Callable[[], None]) -> None:
-    gdb.execute(f"define hook-{command}\npython {function.__name__}()\nend")
+        with contextlib.suppress(gdb.error):
+            gdb.execute(f"monitor thread {thread.ptid[1]}", to_string=True)
 
 
 def _print_cpp_containers() -> None:
@@ -136,5 +134,5 @@ for _name, _kind, _function, _text in (
 ):  # fmt: skip
     _Command(_name, _kind, _function, _text)
 for _name in ("reverse-step", "reverse-stepi", "reverse-next", "reverse-nexti", "reverse-finish"):
-    _before_each(_name, _name_thread)
+    gdb.execute(f"define hook-{_name}\npython {_name_thread.__name__}()\nend")
 _print_cpp_containers()

@@ -326,6 +326,7 @@ class Session:
         return next((tid for tid in (named, self._stop.tid) if tid in threads), self._live_tid())
 
     def _go(self, action: Action) -> bytes:
+        self._monitor.take_thread()  # it was named for one step back
         move = self._monitor.take_move()
         if move is not None:
             stop, self._monitor.refusal = self.motion.go_to(move)

@@ -14,6 +14,10 @@ from retrograde.errors import (
 )
 
 
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A move was interrupted: the run is somewhere on its way."""
+
+
 class ReplayDivergenceError(DivergenceError):
     """The replayed program did something else than the recorded one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from retrograde.replay import _core
 from retrograde.replay._core import StopKind
 from retrograde.replay.debuggee import BreakpointKind, Direction, Mapping, Scratch, Stop, StopReason
 from retrograde.replay.divergence import explained
-from retrograde.replay.failures import ReplayDivergenceError
+from retrograde.replay.failures import Interrupted, ReplayDivergenceError
 from retrograde.replay.maps import parsed_maps
 from retrograde.replay.requirements import check
 from retrograde.replay.scan import ReplayScan, scan
@@ -211,17 +211,15 @@ class ReplayDebuggee:
 
         Backwards, a watchpoint is hit where the instruction that wrote is about to run.
         """
-        with self._explaining():
-            if direction is Direction.FORWARD:
-                return self._stop(self._timeline.forward())
-            return self._stop_backwards(self._timeline.backward())
+        if direction is Direction.FORWARD:
+            return self._move(lambda: self._stop(self._timeline.forward()))
+        return self._move(lambda: self._stop_backwards(self._timeline.backward()))
 
     def step(self, tid: int, direction: Direction = Direction.FORWARD) -> Stop:
         """Run one instruction of the thread; others run before it where the recording says so."""
-        with self._explaining():
-            if direction is Direction.FORWARD:
-                return self._stop(self._timeline.step(tid))
-            return self._stop_backwards(self._timeline.step_back(tid))
+        if direction is Direction.FORWARD:
+            return self._move(lambda: self._stop(self._timeline.step(tid)))
+        return self._move(lambda: self._stop_backwards(self._timeline.step_back(tid)))
 
     def interrupt(self) -> None:
         """Make a running :meth:`resume` return; from another thread."""
@@ -233,8 +231,7 @@ class ReplayDebuggee:
         Raises:
             UsageError: there is no such event.
         """
-        with self._explaining():
-            return self._stop(self._timeline.to_event(event))
+        return self._move(lambda: self._stop(self._timeline.to_event(event)))
 
     def seek_end(self) -> Stop:
         """Go to the failure or the end: the last moment at which the process is still there."""
@@ -242,12 +239,13 @@ class ReplayDebuggee:
         if facts.end is None:
             return self.seek(self._session.size)
         killed = facts.status & 0x7F
-        if killed and facts.failure is not None:
-            self.seek(facts.failure)
-            self._timeline.tell()
-            return Stop(StopReason.SIGNAL, self.current_thread, signal=killed)
-        self.seek(facts.end)
+        failure = facts.failure if killed else None
+        stop = self.seek(failure if failure is not None else facts.end)
+        if stop.reason is StopReason.INTERRUPTED:
+            return stop
         self._timeline.tell()
+        if failure is not None:
+            return Stop(StopReason.SIGNAL, self.current_thread, signal=killed)
         return Stop(StopReason.EXITED, self.current_thread, signal=killed, status=facts.status >> 8 & 0xFF)
 
     def checkpoint(self) -> int:
@@ -264,9 +262,13 @@ class ReplayDebuggee:
         """
         if checkpoint not in self._saved:
             raise UsageError(f"there is no checkpoint {checkpoint}")
-        with self._explaining():
-            self._timeline.load(self._saved[checkpoint])
-        return Stop(StopReason.EVENT, self.current_thread)
+        mark = self._saved[checkpoint]
+
+        def load() -> Stop:
+            self._timeline.load(mark)
+            return Stop(StopReason.EVENT, self.current_thread)
+
+        return self._move(load)
 
     def delete_checkpoint(self, checkpoint: int) -> None:
         """Forget it."""
@@ -282,6 +284,13 @@ class ReplayDebuggee:
         following = self.event
         for event in self.recording.events(filter_text or None):
             yield f"{'>' if event.seq == following else ' '} {event}"
+
+    def _move(self, move: Callable[[], Stop]) -> Stop:
+        try:
+            with self._explaining():
+                return move()
+        except Interrupted:
+            return Stop(StopReason.INTERRUPTED, self.current_thread)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:

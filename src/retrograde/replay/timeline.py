@@ -14,7 +14,7 @@ from enum import Enum
 
 from retrograde.errors import RetrogradeError, UsageError
 from retrograde.replay._core import Checkpoint, Session, Stop, StopKind
-from retrograde.replay.failures import ReplayDivergenceError
+from retrograde.replay.failures import Interrupted, ReplayDivergenceError
 
 NEVER = (1 << 64) - 1
 _PC = {216: 16 * 8, 272: 32 * 8}  # where NT_PRSTATUS has it, by length: x86-64, arm64
@@ -170,7 +170,7 @@ class Timeline:
     def _has_come(self, moment: Moment, stop: Stop) -> bool:
         """Return whether a run to a moment has ended there.
 
-        Where its event can happen to a thread anywhere, as that is in the kernel, the thread is not looked at.
+        Where the next event is another process's, or one of a thread in the kernel, no thread was looked at.
         """
         if stop.kind in (StopKind.EVENT, StopKind.END):
             return moment.registers is None or self._is_at(moment)
@@ -257,6 +257,8 @@ class Timeline:
             self._clock += max(0, now - self._measured)
             self._measured = now
             self._drop_outdated()
+        if stop.kind is StopKind.INTERRUPTED:
+            raise Interrupted
         self._told = stop.kind in (StopKind.SIGNAL, StopKind.EXITED)
         return stop
 
@@ -326,32 +328,36 @@ class Timeline:
         hit: _Hit | None = None
         while True:
             is_before, last = self._last_of_few(mark, end)
-            hit = last or hit
-            if is_before is not None or last is None:
-                return bool(is_before), hit
+            if is_before is not None:
+                return is_before, (last or hit) if is_before else None
             here = self.save()
-            later = self._shortly_before(end, here) or self._turns_before(end, here, 2)
-            is_before, last = self._last_of_few(later, end)
+            begin = self._clock
+            if not self._search(end)[0]:
+                return False, None
+            away = self._clock - begin
+            later = self._shortly_before(end, here, away) or self._turns_before(end, here, 2) or here
+            is_before, behind = self._last_of_few(later, end)
             if is_before is None:  # many there, too
                 mark = later
-            elif last is not None or later is here:
-                return True, last or hit
+            elif not is_before:
+                return False, None
+            elif behind is not None or later is here:
+                return True, behind or last
             else:
-                mark, end = here, later.moment
+                mark, end, hit = here, later.moment, last
 
-    def _shortly_before(self, end: Moment, mark: Mark) -> Mark | None:
-        """Return a checkpoint that is much nearer to a moment than another one; None where that is near already."""
-        begun = self._at_event_before(end, mark)
-        if begun.moment != mark.moment:
-            return begun
-        self._restore(mark)
-        begin = self._clock
-        found, _ = self._search(end)
-        away = self._clock - begin
-        if not found or away < 16 * NEAR_NS:
+    def _shortly_before(self, end: Moment, here: Mark, away: int) -> Mark | None:
+        """Return a checkpoint that is much nearer to a moment than another one, `away` ns; None where that is near."""
+        if here.moment.event < end.event:
+            self._restore(here)
+            self._run(until_event=(here.moment.event + end.event) // 2)
+            halfway = self.save()
+            if halfway.moment != here.moment:
+                return halfway
+        if away < 16 * NEAR_NS:
             return None
-        nearer = self._approach(mark, end, away, away // 4)
-        return nearer if nearer is not mark else None
+        nearer = self._approach(here, end, away, away // 4)
+        return nearer if nearer is not here else None
 
     def _last_of_few(self, mark: Mark, end: Moment) -> tuple[bool | None, _Hit | None]:
         """Run from a checkpoint to a moment, stop by stop.
@@ -368,14 +374,12 @@ class Timeline:
             try:
                 stop = self._run(until_event=end.event, stops=True, place=end)
             except ReplayDivergenceError:
-                if mark.moment.event < end.event:
+                if self.session.next_event != end.event:
                     raise
-                return False, None  # it was behind us already
+                return False, None  # it was behind us already, or is not told by what it was told by
             if stop.kind in (StopKind.EVENT, StopKind.PLACE, StopKind.END):
                 has_come = self._has_come(end, stop)
                 return has_come, found if has_come else None
-            if stop.kind is StopKind.INTERRUPTED:
-                raise KeyboardInterrupt
             if end.registers is not None and self._is_at(end) and stop.kind is not StopKind.WATCHPOINT:
                 return True, found
             ordinal += 1
@@ -476,14 +480,17 @@ class Timeline:
                 if near is None:
                     return at_first
             stop = self._step_to(target)
-            if stop.kind is not StopKind.STEP:
+            if stop.kind is not StopKind.STEP or self._is_at(target):
+                if not (self._has_come(target, stop) or self._is_at(target)):
+                    return _Before.BEHIND
                 # The instruction of a system call is not counted while the call has not been answered.
                 steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
                 if steps < 0:
                     return at_first
                 self._walk(near, steps, target.tid)
                 return _Before.REACHED
-            near = self._turns_before(target, self.save())
+            here = self.save()
+            near = self._turns_before(target, here) or self._nearer(here, target)
         return _Before.BEHIND
 
     def _behind_call(self, target: Moment) -> Mark | None:
@@ -517,7 +524,7 @@ class Timeline:
         return self._approach(mark, target, away)
 
     def _at_event_before(self, target: Moment, mark: Mark) -> Mark:
-        """Return a checkpoint where the event before a moment is about to happen; another one that is behind that."""
+        """Return a checkpoint where the event before a moment is about to happen; `mark` where it is behind that."""
         if mark.moment.event >= target.event:
             return mark
         self._restore(mark)
@@ -555,8 +562,6 @@ class Timeline:
         except ReplayDivergenceError:
             # It was behind us already, and where a signal struck was not looked for meanwhile.
             return False, 0
-        if stop.kind is StopKind.INTERRUPTED:
-            raise KeyboardInterrupt
         came = self._has_come(moment, stop)
         return came, stop.passes - 1 if came and stop.passes else stop.passes
 
@@ -583,8 +588,10 @@ class Timeline:
         self._go_to_pass(mark, target, passes - turns + 1)
         return self.save()
 
-    def _turns_before(self, target: Moment, here: Mark, turns: int = 0) -> Mark:
+    def _turns_before(self, target: Moment, here: Mark, turns: int = 0) -> Mark | None:
         """Return a checkpoint where an instruction near another one is about to run for the last time before a moment.
+
+        None where none is found that runs again before it.
 
         That is the way through loops for which a time is too rough a measure, and that have too many instructions.
 
@@ -599,20 +606,20 @@ class Timeline:
             found = self._last_pass(target, here, turns)
             if found is not None:
                 return found
-            # Its passes cannot be counted fast: those of the next one may.
+            # It does not run again, or its passes cannot be counted fast: those of the next one may.
             self._restore(here)
             stop = self._run(until_event=target.event, step_tid=target.tid, place=target)
             if stop.kind is not StopKind.STEP or self._is_at(target):
                 break
             here = self.save()
-        return here
+        return None
 
     def _last_pass(self, target: Moment, here: Mark, turns: int) -> Mark | None:
-        """Do what `_turns_before` does with the instruction that is about to run; None where that takes too long."""
+        """Do what `_turns_before` does with the instruction that is about to run; None where that takes long, too."""
         self._restore(here)
         begin = self._clock
         if not self._search(target)[0]:
-            return here
+            return None
         limit = 4 * (self._clock - begin) + SLACK_NS
         marks, low, high = {0: here}, 0, NEVER
         while high - low > 1:
@@ -624,6 +631,8 @@ class Timeline:
                 high = middle
             else:
                 low, marks[middle] = middle, mark
+        if low == 0:
+            return None
         before = max(0, low - turns)
         return marks.get(before) or self._at_pass(before, here, target, limit)[1]
 
@@ -635,8 +644,6 @@ class Timeline:
             stop = self._run(until_event=target.event, place=turn, pass_=pass_, time_limit_ns=limit + PASS_NS)
         except ReplayDivergenceError:
             return StopKind.EVENT, None
-        if stop.kind is StopKind.INTERRUPTED:
-            raise KeyboardInterrupt
         if stop.kind is not StopKind.PLACE or self._is_at(target):
             return stop.kind, None
         mark = self.save()
