@@ -159,7 +159,8 @@ def test_threads(tmp_path: Path, capture_program: Path) -> None:
 
 def test_steps_back_are_those_of_the_selected_thread(tmp_path: Path, capture_program: Path) -> None:
     """The packet for them names none, and gdb has read the registers of all for its list."""
-    _recorded(tmp_path, "wandered", (PROGRAMS / "wandered.c").read_text(), "-pthread", "-DSPINS=100")
+    _recorded(tmp_path, "wandered", (PROGRAMS / "wandered.c").read_text(), "-pthread", "-DSPINS=100",
+              "-DALARM_US=50000")  # fmt: skip
     text = _gdb("wandered", "break bump", "continue", "continue", "continue", "p $_thread", "info threads",
                 "reverse-next", "p $_thread", "thread 1", "reverse-stepi", "p $_thread")  # fmt: skip
     stopped, *stepped = re.findall(r"^\$\d+ = (\d)$", text, re.MULTILINE)

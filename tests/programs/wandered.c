@@ -12,6 +12,9 @@
 #ifndef SPINS
 #define SPINS 20000
 #endif
+#ifndef ALARM_US /* a machine that takes longer for a signal comes to nothing else */
+#define ALARM_US 3000
+#endif
 
 long total;             /* of both, under the mutex */
 volatile long alone[3]; /* of each of the three: no lock, no call */
@@ -40,7 +43,7 @@ static void *work(void *who) {
 }
 
 int main(void) {
-    struct itimerval often = {{0, 3000}, {0, 3000}}, never = {{0, 0}, {0, 0}};
+    struct itimerval often = {{0, ALARM_US}, {0, ALARM_US}}, never = {{0, 0}, {0, 0}};
     pthread_t threads[2];
     struct sigaction action = {.sa_handler = alarmed, .sa_flags = SA_RESTART};
     sigaction(SIGALRM, &action, 0);
