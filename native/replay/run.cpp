@@ -436,7 +436,8 @@ class Session::PlaceFinder {
             return false;
         if (jump_->leave_pad(tracee, trapped)) {
             count();
-            session_.place_misses_++; // more may tell it from the place than the jump compares
+            if (session_.looks_for_place(task_)) // more may tell it from the place than the jump compares
+                session_.place_misses_++;
             return true;
         }
         const bool is_invalid = trapped || (WSTOPSIG(status) == SIGILL && status >> 16 == 0);
