@@ -37,7 +37,7 @@ VECTOR = {"x86_64": "xmm", "aarch64": "v"}[platform.machine()]
 OTHERS = {"x86_64": {"rax", "r15", "eflags", "fs_base"}, "aarch64": {"x0", "x30", "sp", "pstate"}}[platform.machine()]
 # Emulated processors are tested, too.
 TURNS, VISITS, SEEDS = {"x86_64": (2_500_000, 1000, 3), "aarch64": (4_000, 100, 1)}[platform.machine()]
-WANDERED = {"x86_64": (), "aarch64": ("-DTURNS=40", "-DALARM_US=50000")}[platform.machine()]
+WANDERED = {"x86_64": (), "aarch64": ("-DTURNS=100", "-DSPINS=60000", "-DALARM_US=20000")}[platform.machine()]
 LINKER = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}[platform.machine()]
 
 

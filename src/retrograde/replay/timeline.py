@@ -309,6 +309,8 @@ class Timeline:
             end = present
             for mark in self._before(present):
                 is_before, hit = self._last_hit(mark, end)
+                if not is_before and end is not present and end.stack:  # which need not come again
+                    is_before, hit = self._last_hit(mark, replace(end, stack=b""))
                 if hit is not None:
                     self._go_to_hit(hit)
                     return hit.stop
