@@ -81,6 +81,11 @@ def _own(frames: list[Frame]) -> list[str]:
     return [f"{frame.function}:{frame.line}" for frame in frames if frame.file is not None]
 
 
+def _registers(r: Replay) -> dict[str, int]:
+    """Return the registers that the program itself sees."""
+    return {name: value for name, value in r.regs.items() if name != "orig_rax"}
+
+
 def _line(text: str, name: str = "looked_at") -> int:
     """Return the number of the line of a program that has a text."""
     lines = (PROGRAMS / f"{name}.c").read_text().splitlines()
@@ -235,7 +240,7 @@ def test_a_walk_at_random_comes_to_the_same_places(looked_at: Replay, seed: int)
     r, choice = looked_at, random.Random(seed)
 
     def here() -> tuple[int, dict[str, int]]:
-        return r.event, {name: value for name, value in r.regs.items() if name != "orig_rax"}
+        return r.event, _registers(r)
 
     r.run_to("main")
     places: list[tuple[int, dict[str, int]]] = []
@@ -376,8 +381,7 @@ def wandered(record: Record) -> Iterator[Replay]:
 
 
 def _here(r: Replay) -> tuple[int, int, dict[str, int], int]:
-    registers = {name: value for name, value in r.regs.items() if name != "orig_rax"}
-    return r.event, r.thread.tid, registers, r.memory.integer(r.symbol("total"), 8)
+    return r.event, r.thread.tid, _registers(r), r.memory.integer(r.symbol("total"), 8)
 
 
 def _calls(r: Replay, function: str) -> list[tuple[int, int, dict[str, int], int]]:

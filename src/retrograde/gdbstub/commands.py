@@ -134,5 +134,5 @@ for _name, _kind, _function, _text in (
 ):  # fmt: skip
     _Command(_name, _kind, _function, _text)
 for _name in ("reverse-step", "reverse-stepi", "reverse-next", "reverse-nexti", "reverse-finish"):
-    gdb.execute(f"define hook-{_name}\npython {_name_thread.__name__}()\nend")
+    gdb.execute(f"define hook-{_name}\npython _name_thread()\nend")
 _print_cpp_containers()

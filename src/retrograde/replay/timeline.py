@@ -333,10 +333,9 @@ class Timeline:
             if is_before is not None:
                 return is_before, (last or hit) if is_before else None
             here = self.save()
-            begin = self._clock
-            if not self._search(end)[0]:
+            away = self._away(end)
+            if away is None:
                 return False, None
-            away = self._clock - begin
             later = self._shortly_before(end, here, away) or self._turns_before(end, here, 2) or here
             is_before, behind = self._last_of_few(later, end)
             if is_before is None:  # many there, too
@@ -482,15 +481,15 @@ class Timeline:
                 if near is None:
                     return at_first
             stop = self._step_to(target)
-            if stop.kind is not StopKind.STEP or self._is_at(target):
-                if not (self._has_come(target, stop) or self._is_at(target)):
-                    return _Before.BEHIND
+            if self._has_come(target, stop) or self._is_at(target):
                 # The instruction of a system call is not counted while the call has not been answered.
                 steps = stop.steps if self._in_call(target.tid) else stop.steps - 1
                 if steps < 0:
                     return at_first
                 self._walk(near, steps, target.tid)
                 return _Before.REACHED
+            if stop.kind is not StopKind.STEP:
+                return _Before.BEHIND
             here = self.save()
             near = self._turns_before(target, here) or self._nearer(here, target)
         return _Before.BEHIND
@@ -567,6 +566,12 @@ class Timeline:
         came = self._has_come(moment, stop)
         return came, stop.passes - 1 if came and stop.passes else stop.passes
 
+    def _away(self, moment: Moment) -> int | None:
+        """Run from the present to a later moment; return the CPU time that took, ns; None where it did not come."""
+        begin = self._clock
+        found, _ = self._search(moment)
+        return self._clock - begin if found else None
+
     def _go_to_pass(self, mark: Mark, target: Moment, passes: int) -> None:
         """Run from a checkpoint until the instruction of a moment is about to run for the n-th time."""
         self._restore(mark)
@@ -619,10 +624,10 @@ class Timeline:
     def _last_pass(self, target: Moment, here: Mark, turns: int) -> Mark | None:
         """Do what `_turns_before` does with the instruction that is about to run; None where that takes long, too."""
         self._restore(here)
-        begin = self._clock
-        if not self._search(target)[0]:
+        away = self._away(target)
+        if away is None:
             return None
-        limit = 4 * (self._clock - begin) + SLACK_NS
+        limit = 4 * away + SLACK_NS
         marks, low, high = {0: here}, 0, NEVER
         while high - low > 1:
             middle = max(1, 2 * low) if high == NEVER else (low + high) // 2
